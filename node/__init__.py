@@ -1,0 +1,1 @@
+"""The DICOM node: network, disk and time around the pure `pipeline`."""

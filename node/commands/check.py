@@ -1,0 +1,24 @@
+"""`perfusion-node check`: read the configuration whole and report every problem at once."""
+
+import argparse
+from pathlib import Path
+
+from node.config import load_config
+
+HELP = "read the configuration and report every problem at once"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument("--config", type=Path, help="configuration file (default: all defaults)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Return 0 for a valid configuration; problems are raised as one `UsageError`."""
+    config = load_config(arguments.config)
+    destinations = len(config.delivery.destinations)
+    print(
+        f"The configuration is valid: {config.receive.ae_title} on port {config.receive.port}, "
+        f"{destinations or 'no'} destination{'s' if destinations != 1 else ''}."
+    )
+    return 0

@@ -1,0 +1,165 @@
+"""config.yaml as frozen, typed settings: unknown keys are errors, all problems reported at once.
+
+Every field has a default that works on one machine, so an empty file is a valid configuration
+that receives and analyses but delivers nowhere.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from node.errors import UsageError
+
+AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-~][ -~]{0,15}$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Receive(_Settings):
+    """The Storage and Verification SCP."""
+
+    ae_title: AeTitle = "PERFUSION"
+    host: str = "0.0.0.0"  # noqa: S104  a node is there to be reached; narrow it in the file
+    port: Port = 11112
+    calling_ae_titles: tuple[AeTitle, ...] = ()
+    """Who may send; empty: everybody."""
+    maximum_associations: Annotated[int, Field(ge=1)] = 32
+    network_timeout_s: PositiveFloat = 60.0
+    """An association that is silent for so long is aborted."""
+    minimum_free_mb: Annotated[int, Field(ge=0)] = 1024
+    """Below this much free disk, C-STORE is refused with 0xA700 (out of resources)."""
+
+
+class Completion(_Settings):
+    """When enough has arrived."""
+
+    series_quiet_s: PositiveFloat = 30.0
+    """A series whose header does not say how many images it has is complete after this silence."""
+    study_quiet_s: PositiveFloat = 60.0
+    """A study is analysed when all its series are complete and nothing came for so long."""
+
+
+class Destination(_Settings):
+    """A PACS that gets the results."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+    ae_title: AeTitle
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)]
+
+
+class Delivery(_Settings):
+    """Where results go, and how stubbornly."""
+
+    destinations: tuple[Destination, ...] = ()
+    first_retry_s: PositiveFloat = 30.0
+    longest_retry_s: PositiveFloat = 3600.0
+    give_up_after_h: PositiveFloat = 96.0
+    timeout_s: PositiveFloat = 60.0
+
+
+class Storage(_Settings):
+    """Where the node keeps what it has received and made."""
+
+    directory: Path = Path("/var/lib/perfusion-node")
+    database_url: str | None = None
+    """SQLAlchemy URL; the default is an SQLite file in `directory`."""
+
+
+class ProtocolPhysics(_Settings):
+    """Physical parameters for series whose headers do not carry them."""
+
+    protocol: str
+    """Regular expression, searched in protocol name and series description, case ignored."""
+    repetition_time_ms: PositiveFloat | None = None
+    saturation_delay_ms: PositiveFloat | None = None
+    pulses_before_centre: Annotated[int, Field(ge=0)] | None = None
+    saturation_efficiency: Annotated[float, Field(gt=0, le=1)] | None = None
+    dose_mmol_kg: PositiveFloat | None = None
+
+
+class Analysis(_Settings):
+    """The method."""
+
+    model: Literal["fermi", "2cxm", "btex", "model-free"] = "fermi"
+    haematocrit: Annotated[float, Field(gt=0, lt=1)] = 0.42
+    agent: Literal["gadobutrol", "gadoterate", "gadopentetate", "gadobenate"] = "gadobutrol"
+    """Used where the header names no contrast agent."""
+    t1_blood_ms: PositiveFloat | None = None
+    """None: by field strength."""
+    t1_myocardium_ms: PositiveFloat | None = None
+    dual_bolus_ratio: PositiveFloat = 10.0
+    rest_words: tuple[str, ...] = ()
+    """Further regular expressions that mark a series as rest, beside the built-in ones."""
+    stress_words: tuple[str, ...] = ()
+    protocols: tuple[ProtocolPhysics, ...] = ()
+    timeout_s: PositiveFloat = 1800.0
+
+
+class Results(_Settings):
+    """What the result objects say and which are sent."""
+
+    series_number_base: Annotated[int, Field(ge=1, le=90000)] = 9000
+    objects: tuple[
+        Literal[
+            "reference", "segmentation", "parametric-map", "mbf-mr", "report", "pictures", "motion"
+        ],
+        ...,
+    ] = ("reference", "segmentation", "parametric-map", "mbf-mr", "report", "pictures", "motion")
+
+
+class Logging(_Settings):
+    """What is written about the node's work. Never patient data."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+
+class Config(_Settings):
+    """The whole file."""
+
+    receive: Receive = Receive()
+    completion: Completion = Completion()
+    storage: Storage = Storage()
+    analysis: Analysis = Analysis()
+    results: Results = Results()
+    delivery: Delivery = Delivery()
+    logging: Logging = Logging()
+
+
+def load_config(path: Path | None) -> Config:
+    """Read `path`, or take the defaults where it is None.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be read or has problems; the message lists all of them with their paths.
+    """
+    if path is None:
+        return Config()
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"the configuration {path} is not YAML: {error}") from error
+    if content is not None and not isinstance(content, dict):
+        raise UsageError(f"the configuration {path} must be a mapping of sections")
+    try:
+        return Config.model_validate(content or {})
+    except ValidationError as error:
+        raise UsageError(_all_problems(path, error)) from error
+
+
+def _all_problems(path: Path, error: ValidationError) -> str:
+    """One line a problem, each with its path in the file."""
+    lines = [f"the configuration {path} has {error.error_count()} problem(s):"]
+    for problem in error.errors():
+        where = ".".join(str(part) for part in problem["loc"])
+        lines.append(f"  at '{where}': {problem['msg']}")
+    return "\n".join(lines)

@@ -1,0 +1,57 @@
+"""One tree of errors: each class knows its DIMSE status, its exit code and whether a retry helps.
+
+Texts never carry patient data: they name files by our own names and instances by position.
+"""
+
+from typing import ClassVar
+
+
+class NodeError(Exception):
+    """Something the node can name went wrong."""
+
+    exit_code: ClassVar[int] = 1
+    dimse_status: ClassVar[int] = 0xC000  # PS3.4 B.2.3: cannot understand
+    retry_helps: ClassVar[bool] = False
+
+
+class UsageError(NodeError):
+    """The command line or the configuration is wrong."""
+
+    exit_code = 2
+
+
+class NothingToAnalyseError(NodeError):
+    """No first-pass perfusion series was found; the message says what was looked at."""
+
+    exit_code = 3
+
+
+class WithheldError(NodeError):
+    """Analysed, but the quality gate keeps the numbers back."""
+
+    exit_code = 4
+
+
+class SpoolError(NodeError):
+    """The spool cannot take or give a file."""
+
+    dimse_status = 0xA700  # PS3.4 B.2.3: out of resources
+    retry_helps = True
+
+
+class UnreadableInstanceError(NodeError):
+    """A file or data set is not a DICOM instance that can be read."""
+
+
+class EncodingError(NodeError):
+    """A result object cannot be encoded."""
+
+
+class DeliveryError(NodeError):
+    """A destination did not take a result."""
+
+
+class TransientDeliveryError(DeliveryError):
+    """The destination may take it later: no connection, out of resources, timeout."""
+
+    retry_helps = True

@@ -1,0 +1,220 @@
+"""What travels out of the pipeline: regions, maps, tables, quality, and why something is missing.
+
+Pixel coordinates are (row, column) with whole numbers at pixel centres; masks and maps have the
+grid of the slice's frames. Flow is in mL/min/g.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+import numpy as np
+
+from pipeline.study import BoolArray, FloatArray, IntArray, SliceGeometry, State
+
+
+class Severity(StrEnum):
+    """What a finding means for the numbers."""
+
+    NOTE = "note"
+    WARNING = "warning"
+    WITHHOLD = "withhold"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One observation of the quality gate, in words for the report."""
+
+    code: str
+    """Short and stable, for machines: ``input-function-saturated``."""
+    severity: Severity
+    sentence: str
+
+
+class SliceLevel(StrEnum):
+    """Level of a short-axis slice (AHA 2002, doi 10.1161/hc0402.102975)."""
+
+    BASAL = "basal"
+    MID = "mid-ventricular"
+    APICAL = "apical"
+
+
+class FitStatus(IntEnum):
+    """How the fit of one curve ended. A curve that fails is data, not an exception."""
+
+    NOT_FITTED = 0
+    CONVERGED = 1
+    AT_BOUND = 2
+    TOO_NOISY = 3
+    FAILED = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """A rectangle of pixels, half open: rows ``row_start <= row < row_stop``."""
+
+    row_start: int
+    row_stop: int
+    column_start: int
+    column_stop: int
+
+    @property
+    def index(self) -> tuple[slice, slice]:
+        """For indexing the last two axes: ``frames[..., *box.index]``."""
+        return slice(self.row_start, self.row_stop), slice(self.column_start, self.column_stop)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns inside."""
+        return self.row_stop - self.row_start, self.column_stop - self.column_start
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AlignedSeries:
+    """Frames after motion compensation, on the grid of the source frames."""
+
+    frames: FloatArray
+    """[time, row, column]."""
+    reference_frame: int
+    bulk_displacement_mm: FloatArray
+    """Rigid part: where the heart was, relative to the reference frame, [time, (row, column)]."""
+    displacement_mm: FloatArray | None
+    """Whole field [time, (row, column), row, column]; None where only the bulk part was kept."""
+    frame_weight: FloatArray
+    """1: usable, 0: not to be used in the fit (wrong cardiac phase, beyond repair), [time]."""
+    method: str
+    """``none``, ``rigid`` or ``rigid and non-rigid``."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Regions:
+    """Masks of one slice [row, column], disjoint."""
+
+    myocardium: BoolArray
+    lv_pool: BoolArray
+    rv_pool: BoolArray
+    uncertainty: FloatArray | None = None
+    """Per pixel, 0 (certain) to 1; None where the method gives none."""
+    predicted_dice: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class InsertionPoints:
+    """Where the right ventricular wall joins the septum, (row, column)."""
+
+    anterior: tuple[float, float]
+    inferior: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class InputFunction:
+    """Arterial input function of one first pass."""
+
+    time_s: FloatArray
+    """Same origin as the slices' times, [time]."""
+    concentration_mmol_l: FloatArray
+    """Gadolinium in whole blood [mmol/L], [time]."""
+    arrival_s: float
+    """Foot of the bolus."""
+    first_pass_end_s: float
+    """End of the first pass, before recirculation lifts the curve."""
+    source: str
+    """``LV pool of slice 1``, ``dual sequence series`` …"""
+    saturated: bool = False
+    """The readout was near its ceiling at the peak: the amplitude is uncertain."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FlowMaps:
+    """Parameters of the fit of one slice [row, column]; NaN where `status` says not fitted."""
+
+    mbf_ml_min_g: FloatArray
+    mbf_sd_ml_min_g: FloatArray
+    delay_s: FloatArray
+    status: IntArray
+    """`FitStatus` values."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SliceResult:
+    """One slice, analysed."""
+
+    geometry: SliceGeometry
+    level: SliceLevel
+    peak_lv_frame: int
+    box: Box
+    aligned: AlignedSeries
+    regions: Regions
+    insertion_points: InsertionPoints
+    sectors: IntArray
+    """AHA segment number 1-16 in the myocardium, 0 elsewhere, [row, column]."""
+    maps: FlowMaps
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SegmentFlow:
+    """Blood flow of one AHA segment in one state."""
+
+    segment: int
+    mbf_ml_min_g: float
+    """Fitted on the segment's mean curve."""
+    mbf_sd_ml_min_g: float
+    mbf_pixel_median_ml_min_g: float
+    """Median of the pixel fits: the second way to the same number."""
+    n_pixels: int
+    status: FitStatus
+    time_s: FloatArray = field(default_factory=lambda: np.empty(0))
+    concentration_mmol_l: FloatArray = field(default_factory=lambda: np.empty(0))
+    fitted_mmol_l: FloatArray = field(default_factory=lambda: np.empty(0))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FirstPassResult:
+    """One first pass, analysed."""
+
+    label: str
+    state: State
+    slices: tuple[SliceResult, ...]
+    input_function: InputFunction
+    segments: tuple[SegmentFlow, ...]
+    """Ordered by AHA segment number; segments that no slice covers are absent."""
+    model: str
+    """The kinetic model that was fitted."""
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the quality gate keeps the numbers back."""
+        return any(finding.severity is Severity.WITHHOLD for finding in self.findings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstPassFailure:
+    """A first pass that could not be analysed, and why."""
+
+    label: str
+    state: State
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentReserve:
+    """Myocardial perfusion reserve of one AHA segment: stress MBF over rest MBF."""
+
+    segment: int
+    mpr: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PerfusionResult:
+    """The answer for one examination."""
+
+    first_passes: tuple[FirstPassResult, ...]
+    failures: tuple[FirstPassFailure, ...] = ()
+    reserve: tuple[SegmentReserve, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """Of the study as a whole, beside those of each first pass."""
+
+    @property
+    def withheld(self) -> bool:
+        """Whether no first pass has numbers that may be shown."""
+        return all(first_pass.withheld for first_pass in self.first_passes)

@@ -1,0 +1,31 @@
+"""What several tests need: the optional real data and the optional real peers."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data; tests that need it skip where it is absent."""
+    default = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("PERFUSION_SHARED_DATA", default))
+    if not folder.is_dir():
+        pytest.skip("real data absent: set PERFUSION_SHARED_DATA to its folder")
+    return folder
+
+
+@pytest.fixture
+def program():
+    """Find a program of Debian's packages by name, or skip and say which package has it."""
+    packages = {"dciodvfy": "dicom3tools", "Orthanc": "orthanc"}
+
+    def find(name: str) -> str:
+        found = shutil.which(name)
+        if found is None:
+            pytest.skip(f"{name} absent: install Debian's {packages.get(name, 'dcmtk')}")
+        return found
+
+    return find

@@ -1,0 +1,34 @@
+import pytest
+
+from node.cli import main
+from node.config import load_config
+from node.errors import UsageError
+
+
+def test_an_empty_file_is_a_valid_configuration(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("")
+    assert load_config(file) == load_config(None)
+
+
+def test_every_problem_is_reported_at_once_with_its_path(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "receive: {port: 99999, ae_titel: X}\ndelivery: {destinations: [{name: pacs}]}\n"
+    )
+    with pytest.raises(UsageError) as raised:
+        load_config(file)
+    for path in ("receive.port", "receive.ae_titel", "delivery.destinations.0.ae_title"):
+        assert path in str(raised.value)
+
+
+def test_a_file_that_is_no_yaml_is_a_usage_error(tmp_path, capsys):
+    file = tmp_path / "config.yaml"
+    file.write_text("receive: [")
+    assert main(["check", "--config", str(file)]) == 2
+    assert "not YAML" in capsys.readouterr().err
+
+
+def test_a_missing_file_is_a_usage_error(tmp_path, capsys):
+    assert main(["check", "--config", str(tmp_path / "absent.yaml")]) == 2
+    assert "cannot read" in capsys.readouterr().err
