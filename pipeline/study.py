@@ -122,7 +122,10 @@ class SliceGeometry:
     @property
     def normal(self) -> FloatArray:
         """Unit vector through the slice [3]."""
-        return np.asarray(np.cross(self.column_direction, self.row_direction))
+        normal: FloatArray = np.cross(
+            np.asarray(self.column_direction), np.asarray(self.row_direction)
+        )
+        return normal
 
     def to_patient_mm(self, points_row_column: FloatArray) -> FloatArray:
         """Map pixel coordinates [..., 2] (row, column; pixel centres whole) to LPS mm [..., 3]."""
