@@ -1,0 +1,46 @@
+"""`perfusion-node receive`: the receiver alone, as `serve` starts it in a process of its own."""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from node.config import load_config
+
+HELP = "the receiver alone (internal: serve starts it)"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument("--config", type=Path, help="configuration file (default: all defaults)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Receive until SIGTERM or SIGINT, then end the associations and return 0."""
+    # pydicom takes numpy where it finds it. Nothing here makes an array, so it shall not find it.
+    sys.modules["numpy"] = None  # type: ignore[assignment]  # the documented way to bar an import
+    from node.index.tables import open_index
+    from node.receive.intake import Intake
+    from node.receive.scp import Scp
+    from node.spool import Spool
+
+    config = load_config(arguments.config)
+    logging.basicConfig(
+        level=config.logging.level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # it writes identifiers into its log
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    intake = Intake(
+        Spool.open(config.storage),
+        open_index(config.storage),
+        minimum_free_bytes=config.receive.minimum_free_mb * 2**20,
+    )
+    scp = Scp(config.receive, intake).start()
+    stop.wait()
+    scp.stop()
+    logging.getLogger(__name__).info("stopped")
+    return 0

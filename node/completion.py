@@ -1,0 +1,56 @@
+"""Decide from what has arrived whether a study is complete; pure, so a table of cases tests it.
+
+A series is complete when its headers say how many images it has and they are here, or when it has
+been quiet for some time. A study is complete when all its series are and nothing came for longer.
+"""
+
+from dataclasses import dataclass
+
+from node.config import Completion
+from node.index.arrivals import SeriesArrivals, StudyArrivals
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer, what is still missing, and when to ask again at the latest."""
+
+    complete: bool
+    waiting_for: tuple[str, ...]
+    """Sentences without patient data; empty when complete."""
+    missing: tuple[str, ...]
+    """Series that fell silent before the number of images that their headers promise was here."""
+    look_again_s: float | None
+    """Seconds from now; None when complete."""
+
+
+def judge(study: StudyArrivals, now_s: float, settings: Completion) -> Verdict:
+    """Judge a study at the time `now_s` (seconds since the epoch, the clock of the arrivals)."""
+    waits: list[tuple[str, float]] = []
+    missing: list[str] = []
+    total = len(study.series)
+    for number, series in enumerate(study.series, start=1):
+        rest_s = series.last_s + settings.series_quiet_s - now_s
+        here = f"series {number} of {total}: {_how_many(series)}"
+        if not _has_all(series) and rest_s > 0:
+            waits.append((here, rest_s))
+        elif series.expected_images is not None and series.received < series.expected_images:
+            missing.append(here)
+    rest_s = study.last_s + settings.study_quiet_s - now_s
+    if rest_s > 0:
+        waits.append((f"the study to be quiet for {settings.study_quiet_s:g} s", rest_s))
+    return Verdict(
+        complete=not waits,
+        waiting_for=tuple(what for what, _ in waits),
+        missing=tuple(missing),
+        look_again_s=max((rest for _, rest in waits), default=None),
+    )
+
+
+def _has_all(series: SeriesArrivals) -> bool:
+    # More than expected means that the header counts something else: then only silence tells.
+    return series.expected_images is not None and series.received == series.expected_images
+
+
+def _how_many(series: SeriesArrivals) -> str:
+    of = "" if series.expected_images is None else f" of {series.expected_images}"
+    return f"{series.received}{of} images"

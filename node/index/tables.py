@@ -1,0 +1,105 @@
+"""The tables of intake, and how the database is opened so that a commit survives power loss.
+
+SQLite runs in WAL mode with synchronous=FULL: one flush a commit, and no directory entry that
+would need one (the default DELETE journal unlinks a file without flushing its directory).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from node.config import Storage
+
+METADATA = sa.MetaData()
+
+_UID = sa.String(64)
+
+STUDY = sa.Table(
+    "study",
+    METADATA,
+    sa.Column("study_uid", _UID, primary_key=True),
+    sa.Column("first_s", sa.Float, nullable=False),
+    sa.Column("last_s", sa.Float, nullable=False),
+    # The highest revision that any instance has, and the highest that was frozen (0: none).
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("frozen", sa.Integer, nullable=False),
+)
+
+INSTANCE = sa.Table(
+    "instance",
+    METADATA,
+    sa.Column("sop_instance_uid", _UID, primary_key=True),
+    sa.Column("study_uid", _UID, sa.ForeignKey("study.study_uid"), nullable=False),
+    sa.Column("series_uid", _UID, nullable=False),
+    sa.Column("sop_class_uid", _UID, nullable=False),
+    sa.Column("transfer_syntax_uid", _UID, nullable=False),
+    sa.Column("file", sa.String(80), nullable=False, unique=True),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("modality", sa.String(16), nullable=False),
+    sa.Column("expected_images", sa.Integer),
+    sa.Column("calling_ae", sa.String(16), nullable=False),
+    sa.Column("received_s", sa.Float, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Index("instance_by_series", "study_uid", "series_uid"),
+)
+
+CONFLICT = sa.Table(
+    "conflict",
+    METADATA,
+    sa.Column("file", sa.String(80), primary_key=True),
+    sa.Column("sop_instance_uid", _UID, nullable=False, index=True),
+    sa.Column("study_uid", _UID, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("calling_ae", sa.String(16), nullable=False),
+    sa.Column("received_s", sa.Float, nullable=False),
+)
+
+
+def database_url(storage: Storage) -> sa.URL:
+    """Return the configured database, by default a file in the storage directory."""
+    if storage.database_url is not None:
+        return sa.make_url(storage.database_url)
+    return sa.URL.create("sqlite", database=str(storage.directory / "index.sqlite"))
+
+
+def open_index(storage: Storage) -> sa.Engine:
+    """Open the database, making its folder and tables where they are missing."""
+    url = database_url(storage)
+    if url.get_backend_name() == "sqlite":
+        storage.directory.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    METADATA.create_all(engine)
+    return engine
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """Give a connection for reading one consistent state; it never waits for a writer."""
+    with engine.connect().execution_options(read_only=True) as connection, connection.begin():
+        yield connection
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # the driver shall not begin transactions by itself
+    cursor = connection.cursor()
+    for pragma in (
+        "busy_timeout=10000",  # first, because the change to WAL itself needs a lock
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # IMMEDIATE takes the write lock at once, so a transaction cannot fail in its middle.
+    read_only = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

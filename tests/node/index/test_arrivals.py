@@ -1,0 +1,147 @@
+"""The index of what has arrived, on a real SQLite file."""
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+
+from node.config import Storage
+from node.index.arrivals import (
+    Arrival,
+    Outcome,
+    find_instances,
+    freeze,
+    frozen_studies,
+    open_studies,
+    record,
+    snapshot,
+    study_arrivals,
+)
+from node.index.tables import CONFLICT, open_index, reading
+
+
+@pytest.fixture
+def index(tmp_path):
+    engine = open_index(Storage(directory=tmp_path))
+    yield engine
+    engine.dispose()
+
+
+def arrival(number: int, **changes) -> Arrival:
+    values = {
+        "sop_instance_uid": f"1.2.3.{number}",
+        "study_uid": "1.2",
+        "series_uid": "1.2.3",
+        "sop_class_uid": "1.2.840.10008.5.1.4.1.1.4",
+        "transfer_syntax_uid": "1.2.840.10008.1.2.1",
+        "file": f"instances/{number}.dcm",
+        "size_bytes": 1000,
+        "sha256": f"{number:064d}",
+        "modality": "MR",
+        "expected_images": 3,
+        "calling_ae": "SCANNER",
+        "received_s": 100.0 + number,
+    }
+    return Arrival(**{**values, **changes})
+
+
+def test_an_instance_sent_again_is_recorded_once(index):
+    assert record(index, [arrival(1)]) == [Outcome.NEW]
+    assert record(index, [arrival(1, file="instances/again.dcm")]) == [Outcome.DUPLICATE]
+    assert [row.file for row in snapshot(index, "1.2", 1)] == ["instances/1.dcm"]
+
+
+def test_an_instance_twice_in_one_transaction_is_recorded_once(index):
+    pair = [arrival(1), arrival(1, file="instances/again.dcm")]
+    assert record(index, pair) == [Outcome.NEW, Outcome.DUPLICATE]
+
+
+@pytest.mark.parametrize("change", [{"sha256": "f" * 64}, {"transfer_syntax_uid": "1.2.840.1"}])
+def test_other_bytes_under_a_known_uid_are_listed_and_never_used(index, change):
+    record(index, [arrival(1)])
+    assert record(index, [arrival(1, file="instances/other.dcm", **change)]) == [Outcome.CONFLICT]
+    assert [row.file for row in snapshot(index, "1.2", 1)] == ["instances/1.dcm"]
+    with reading(index) as connection:
+        assert connection.execute(sa.select(CONFLICT.c.file)).scalars().all() == [
+            "instances/other.dcm"
+        ]
+
+
+def test_a_late_image_opens_the_next_revision_and_leaves_the_snapshot_alone(index):
+    record(index, [arrival(1), arrival(2)])
+    assert freeze(index, "1.2", 1)
+    assert open_studies(index, 1000.0) == ()
+    before = snapshot(index, "1.2", 1)
+    record(index, [arrival(3)])
+    (study,) = open_studies(index, 1000.0)
+    assert (study.revision, study.frozen) == (2, 1)
+    assert snapshot(index, "1.2", 1) == before
+    assert len(snapshot(index, "1.2", 2)) == 3
+
+
+def test_a_duplicate_does_not_reopen_a_study(index):
+    record(index, [arrival(1)])
+    freeze(index, "1.2", 1)
+    record(index, [arrival(1, file="instances/again.dcm")])
+    assert open_studies(index, 1000.0) == ()
+
+
+def test_freezing_may_be_repeated_but_not_foreseen(index):
+    record(index, [arrival(1)])
+    assert not freeze(index, "1.2", 2)
+    assert freeze(index, "1.2", 1)
+    assert freeze(index, "1.2", 1)
+    assert not freeze(index, "9.9", 1)
+    assert frozen_studies(index) == (("1.2", 1),)
+
+
+def test_the_number_of_images_is_believed_only_when_every_header_says_the_same(index):
+    record(index, [arrival(1), arrival(2)])
+    record(
+        index, [arrival(3, series_uid="1.2.4"), arrival(4, series_uid="1.2.4", expected_images=9)]
+    )
+    record(
+        index,
+        [arrival(5, series_uid="1.2.5"), arrival(6, series_uid="1.2.5", expected_images=None)],
+    )
+    study = study_arrivals(index, "1.2")
+    assert study is not None
+    assert [series.expected_images for series in study.series] == [3, None, None]
+    assert [series.received for series in study.series] == [2, 2, 2]
+
+
+def test_a_clock_set_back_does_not_hold_a_study_until_the_future(index):
+    record(index, [arrival(1, received_s=9000.0)])
+    (study,) = open_studies(index, 200.0)
+    assert (study.last_s, study.series[0].last_s) == (200.0, 200.0)
+    (again,) = open_studies(index, 300.0)
+    assert again.last_s == 200.0
+
+
+def test_what_is_here_is_found_by_its_uid(index):
+    record(index, [arrival(number) for number in range(1200)])
+    asked = [f"1.2.3.{number}" for number in range(1100, 1300)]
+    assert sorted(find_instances(index, asked)) == sorted(asked[:100])
+
+
+def test_many_threads_record_and_freeze_without_losing_a_row(index):
+    def send(number: int) -> None:
+        assert record(index, [arrival(number)]) == [Outcome.NEW]
+        study = study_arrivals(index, "1.2")
+        if study is not None and study.is_open:
+            freeze(index, "1.2", study.revision)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(send, range(64)))
+    study = study_arrivals(index, "1.2")
+    assert study is not None
+    assert len(snapshot(index, "1.2", study.revision)) == 64
+
+
+def test_the_database_is_opened_so_that_a_commit_survives_power_loss(index, tmp_path):
+    with reading(index) as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+    other = sqlite3.connect(tmp_path / "index.sqlite")
+    assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    other.close()
