@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from node.errors import NodeError
 
-COMMANDS = ("check", "receive")
+COMMANDS = ("check", "phantom", "receive")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
