@@ -1,0 +1,201 @@
+"""What contrast agent does to each pixel over time, and the two ventricles that it shows first.
+
+Brightness in one frame depends on scanner, coil and dose; the order of arrival (right ventricle,
+left ventricle, myocardium) does not. Every classical stage builds on it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
+
+from pipeline.study import BoolArray, FloatArray
+
+GRID_MM = 2.5
+"""Pixel size of the coarse grid on which ventricles are looked for."""
+_ARRIVAL_WINDOW_S = 1.5
+_LATE_SHARE = 0.1
+"""Blood keeps at least this share of its rise; what moves through a pixel does not."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Enhancement:
+    """The largest rise of each pixel's signal, [row, column]."""
+
+    baseline: FloatArray
+    rise: FloatArray
+    arrival_s: FloatArray
+    """When half of the rise is reached."""
+    kept: FloatArray
+    """What is left of the rise at the end of the series."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ventricles:
+    """The bright cores of both ventricles (without trabeculae), on the grid of the frames."""
+
+    lv_core: BoolArray
+    rv_core: BoolArray
+    """Empty where no right ventricle was found."""
+    lv_arrival_s: float
+    rv_arrival_s: float
+    """NaN where no right ventricle was found."""
+    score: float
+    """0 to 1: how much the left core looks like one."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Blob:
+    mask: BoolArray
+    area_cm2: float
+    arrival_s: float
+    score: float
+    distance_mm: FloatArray
+
+
+def enhancement(frames: FloatArray, time_s: FloatArray) -> Enhancement:
+    """Measure the largest climb of each pixel of `frames` [time, row, column]."""
+    smooth = ndimage.median_filter(frames, (3, 1, 1), mode="nearest")
+    smooth = ndimage.gaussian_filter1d(smooth, 0.7, axis=0, mode="nearest")
+    lowest = np.minimum.accumulate(smooth, axis=0)
+    climb = smooth - lowest
+    peak = climb.argmax(axis=0)[None]
+    rise = np.take_along_axis(climb, peak, 0)[0]
+    baseline = np.take_along_axis(lowest, peak, 0)[0]
+    index = np.arange(len(smooth))[:, None, None]
+    half = baseline + 0.5 * rise
+    below = (smooth < half) & (index <= peak)
+    after = np.clip(np.where(below, index, -1).max(axis=0) + 1, 1, len(smooth) - 1)
+    low = np.take_along_axis(smooth, after[None] - 1, 0)[0]
+    high = np.take_along_axis(smooth, after[None], 0)[0]
+    share = np.clip((half - low) / np.maximum(high - low, np.finfo(np.float32).tiny), 0, 1)
+    arrival_s = time_s[after - 1] + share * (time_s[after] - time_s[after - 1])
+    kept = smooth[-max(3, len(smooth) // 5) :].mean(axis=0) - baseline
+    return Enhancement(baseline=baseline, rise=rise, arrival_s=arrival_s, kept=kept)
+
+
+def find_ventricles(
+    frames: FloatArray, time_s: FloatArray, spacing_mm: tuple[float, float]
+) -> Ventricles | None:
+    """Find the left ventricular pool: bright, compact, darker all around, after the right one.
+
+    Parameters
+    ----------
+    frames : [time, row, column]
+        Need not be aligned: the blood pool is much larger than the usual motion.
+    time_s : [time]
+    spacing_mm
+        Between rows, between columns.
+
+    Returns
+    -------
+    Ventricles | None
+        None where nothing enhances like a ventricle.
+    """
+    coarse = _to_grid(frames, spacing_mm)
+    seen = enhancement(coarse, time_s)
+    blobs = [_describe(mask, seen) for mask in _candidates(seen)]
+    best: tuple[float, _Blob, _Blob | None] | None = None
+    for lv in sorted(blobs, key=lambda blob: -blob.score)[:12]:
+        rv, share = _partner(lv, blobs)
+        score = lv.score * (0.3 + 0.7 * share)
+        if best is None or score > best[0]:
+            best = score, lv, rv
+    if best is None or best[0] <= 0:
+        return None
+    score, lv, rv = best
+    shape = (frames.shape[1], frames.shape[2])
+    return Ventricles(
+        lv_core=_from_grid(ndimage.binary_fill_holes(lv.mask), shape),
+        rv_core=np.zeros(shape, bool) if rv is None else _from_grid(rv.mask, shape),
+        lv_arrival_s=lv.arrival_s,
+        rv_arrival_s=float("nan") if rv is None else rv.arrival_s,
+        score=score,
+    )
+
+
+def _to_grid(frames: FloatArray, spacing_mm: tuple[float, float]) -> FloatArray:
+    widths = [0.4 * GRID_MM / spacing for spacing in spacing_mm]
+    smooth = ndimage.gaussian_filter(frames.astype(np.float32), (0, *widths))
+    factors = (1.0, spacing_mm[0] / GRID_MM, spacing_mm[1] / GRID_MM)
+    coarse: FloatArray = ndimage.zoom(smooth, factors, order=1, grid_mode=True, mode="nearest")
+    return coarse
+
+
+def _from_grid(mask: BoolArray, shape: tuple[int, int]) -> BoolArray:
+    factors = [new / old for new, old in zip(shape, mask.shape, strict=True)]
+    fine = ndimage.zoom(mask.astype(np.float32), factors, order=1, grid_mode=True, mode="nearest")
+    return fine > 0.5
+
+
+def _candidates(seen: Enhancement) -> Iterator[BoolArray]:
+    """Yield connected pixels that rise strongly within a short time of each other."""
+    lasting = seen.kept > _LATE_SHARE * seen.rise
+    if not lasting.any():
+        return
+    reference = np.percentile(seen.rise[lasting], 99)
+    smallest = 0.8 * 100 / GRID_MM**2  # 0.8 cm2: the pool of an apical slice in systole
+    for level in (0.35, 0.5, 0.7, 1.0):
+        strong = lasting & (seen.rise > level * reference)
+        if not strong.any():
+            continue
+        first, last = np.percentile(seen.arrival_s[strong], [2, 98])
+        for centre_s in np.arange(first, last + 0.5, 1.0):
+            together = strong & (np.abs(seen.arrival_s - centre_s) <= _ARRIVAL_WINDOW_S)
+            labels, count = ndimage.label(ndimage.binary_opening(together))
+            sizes = np.bincount(labels.ravel(), minlength=count + 1)
+            for label in range(1, count + 1):
+                if sizes[label] >= smallest:
+                    yield labels == label
+
+
+def _describe(mask: BoolArray, seen: Enhancement) -> _Blob:
+    """Score one candidate as the left ventricular pool."""
+    distance_mm = ndimage.distance_transform_edt(~mask) * GRID_MM
+    area_cm2 = float(mask.sum()) * GRID_MM**2 / 100
+    around = (distance_mm > 3) & (distance_mm <= 9)
+    rise = float(np.median(seen.rise[mask]))
+    darker = 1 - float(np.percentile(seen.rise[around], 75)) / rise if around.any() else 0.0
+    wall = float(np.median(seen.rise[around])) / rise if around.any() else 0.0
+    arrival_s = float(np.median(seen.arrival_s[mask]))
+    size = min(1.0, area_cm2 / 6) * min(1.0, 45 / area_cm2)
+    centre = np.array(ndimage.center_of_mass(mask)) - np.array(mask.shape) / 2
+    off_centre_mm = float(np.hypot(*centre)) * GRID_MM
+    # Lung round a vessel does not enhance; myocardium round a ventricle does.
+    score = (
+        size
+        * _solidity(mask)
+        * max(darker, 0.05)
+        * min(1.0, 0.3 + wall / 0.15)
+        * float(np.exp(-0.5 * (off_centre_mm / 60) ** 2))
+    )
+    return _Blob(mask, area_cm2, arrival_s, score, distance_mm)
+
+
+def _solidity(mask: BoolArray) -> float:
+    """Area over the area of the convex hull."""
+    pixels = np.argwhere(mask)
+    corners = np.concatenate(
+        [pixels + 0.5 * np.array(c) for c in ((1, 1), (1, -1), (-1, 1), (-1, -1))]
+    )
+    try:
+        return float(mask.sum() / ConvexHull(corners).volume)
+    except QhullError:
+        return 0.0
+
+
+def _partner(lv: _Blob, blobs: list[_Blob]) -> tuple[_Blob | None, float]:
+    """Find the right ventricle: a blob beside `lv` that the agent reached earlier."""
+    best: _Blob | None = None
+    best_share = 0.0
+    for blob in blobs:
+        gap_mm = float(lv.distance_mm[blob.mask].min())
+        lead_s = lv.arrival_s - blob.arrival_s
+        if not (2 <= gap_mm <= 30 and 1.0 <= lead_s <= 20):
+            continue
+        share = blob.area_cm2 / 5 * min(1.0, lead_s / 2)
+        if share > best_share:
+            best, best_share = blob, share
+    return best, min(1.0, best_share)
