@@ -1,0 +1,142 @@
+"""Files to MR instances; everything else is set aside with a reason."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pydicom
+from pydicom import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    EnhancedMRImageStorage,
+    LegacyConvertedEnhancedMRImageStorage,
+    MediaStorageDirectoryStorage,
+    MRImageStorage,
+)
+
+from node.dicom_read.header import Header
+from node.dicom_read.sources import SetAside
+
+MULTI_FRAME_CLASSES = frozenset({EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage})
+_IMAGE_CLASSES = MULTI_FRAME_CLASSES | {MRImageStorage}
+_DEFER_BYTES = 4096
+"""Longer values (pixel data, Siemens' private headers) stay on disk until they are asked for."""
+_PIXEL_DATA = 0x7FE00010
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, slots=True)
+class Instance:
+    """One MR instance."""
+
+    path: Path
+    dataset: Dataset
+    header: Header
+
+
+class Aside:
+    """Collects what is set aside: one entry for all files of a series with the same reason."""
+
+    def __init__(self) -> None:
+        self._files: dict[tuple[str, str], list[Path]] = defaultdict(list)
+
+    def add(self, what: str, reason: str, files: Iterable[Path]) -> None:
+        """Set `files` aside."""
+        self._files[what, reason].extend(files)
+
+    def entries(self) -> tuple[SetAside, ...]:
+        """Return everything that was set aside, in a stable order."""
+        return tuple(
+            SetAside(what=what, reason=reason, files=tuple(sorted(set(files))))
+            for (what, reason), files in sorted(self._files.items())
+        )
+
+
+def open_instances(files: Sequence[Path], aside: Aside) -> list[Instance]:
+    """Open every file; return the MR images once each, ordered by their SOP Instance UID."""
+    found: dict[str, Instance] = {}
+    for path in sorted(set(files)):
+        instance = _open(path, aside)
+        if instance is None:
+            continue
+        uid = instance.header.text("SOPInstanceUID")
+        if uid in found:
+            reason = "the same image is there twice; one is used"
+            aside.add(series_name(instance.header), reason, [path])
+        else:
+            found[uid] = instance
+    return [found[uid] for uid in sorted(found)]
+
+
+def series_name(header: Header) -> str:
+    """Name a series without its description, which may hold anything."""
+    number = header.number("SeriesNumber")
+    return "series without a number" if number is None else f"series {number:.0f}"
+
+
+def _open(path: Path, aside: Aside) -> Instance | None:
+    """Open one file, or set it aside."""
+    try:
+        dataset = _read(path)
+    except InvalidDicomError:
+        aside.add(f"file {path.name}", "it is not a DICOM file", [path])
+        return None
+    except OSError as error:
+        aside.add(f"file {path.name}", f"it cannot be opened: {error.strerror}", [path])
+        return None
+    except Exception:  # noqa: BLE001  broken files make pydicom raise anything at all
+        aside.add(f"file {path.name}", "it is a DICOM file that is damaged or cut off", [path])
+        return None
+    header = Header(dataset)
+    refusal = _refusal(dataset, header, path)
+    if refusal is not None:
+        has_series = header.value("SeriesInstanceUID") is not None
+        what = series_name(header) if has_series else f"file {path.name}"
+        aside.add(what, refusal, [path])
+        return None
+    return Instance(path=path, dataset=dataset, header=header)
+
+
+def _read(path: Path) -> Dataset:
+    """Parse the header; long values stay on disk."""
+    dataset = pydicom.dcmread(path, defer_size=_DEFER_BYTES)
+    if dataset.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        return pydicom.dcmread(path)  # inflated in memory: nothing on disk to come back to
+    return dataset
+
+
+def _refusal(dataset: Dataset, header: Header, path: Path) -> str | None:
+    """Say why an instance cannot be a perfusion image by what it is; None where it can."""
+    sop_class = header.text("SOPClassUID")
+    if dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+        return "it is a DICOMDIR, which names files and holds no image"
+    if not sop_class or header.value("SOPInstanceUID") is None:
+        return "it is a DICOM file that is damaged or cut off"
+    if sop_class not in _IMAGE_CLASSES:
+        modality = header.text("Modality")
+        kind = f"of modality {modality}" if modality.isalpha() else "of unknown modality"
+        return f"it is no MR image but an object {kind}"
+    if header.value("SeriesInstanceUID") is None or header.value("StudyInstanceUID") is None:
+        return "it does not say which series and study it belongs to"
+    return _pixel_refusal(dataset, header, path)
+
+
+def _pixel_refusal(dataset: Dataset, header: Header, path: Path) -> str | None:
+    """Say why the pixel data cannot be used, as far as the header tells; None where they can."""
+    if _PIXEL_DATA not in dataset:
+        return "it holds no pixel data, or is cut off before them"
+    element = dataset.get_item(_PIXEL_DATA)
+    start, length = getattr(element, "value_tell", None), getattr(element, "length", None)
+    if length == _UNDEFINED_LENGTH or start is None or length is None:
+        missing = 0
+    else:
+        missing = start + length - path.stat().st_size
+    if missing > 0:
+        return "its pixel data are cut off"
+    if header.number("SamplesPerPixel") not in (None, 1.0):
+        return "it is a colour image"
+    if header.text("PhotometricInterpretation") not in ("MONOCHROME2", ""):
+        return "its grey scale is inverted or of an unknown kind"
+    return None

@@ -1,0 +1,254 @@
+"""The acquisition time of every frame of one slice, from the best header value there is.
+
+Measured times go before nominal ones: where triggers were missed, irregular times are right and
+an invented regular time is wrong.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from statistics import median
+
+import numpy as np
+
+from node.dicom_read.frames import Frame
+from node.dicom_read.header import Header
+from pipeline.study import FloatArray
+
+SHORTEST_STEP_S = 0.3
+LONGEST_STEP_S = 4.0
+_DAY_S = 86400.0
+_FIRST_DAY = date(2000, 1, 1).toordinal()  # near: the float keeps a tenth of a microsecond
+_FEWEST_FOR_RESOLUTION = 8
+
+_Values = list[float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeKey:
+    """One way to time the frames of a slice."""
+
+    name: str
+    """In words, for the report."""
+    absolute: bool
+    """Whether values of different series can be compared."""
+    measured: bool
+    """False: counted, with a regular interval in place of each true one."""
+    seconds: Callable[[Sequence[Frame]], _Values]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Timing:
+    """Times of the frames of several slices of one series."""
+
+    key: TimeKey
+    seconds: tuple[FloatArray, ...]
+    """Per slice, in the order of its frames as given (not sorted) [s]."""
+    coarse: bool
+    """Whether the times are whole seconds."""
+
+
+def find_timing(slices: Sequence[Sequence[Frame]]) -> Timing | None:
+    """Time all slices of a series by the first key that is plausible in each; None: there is none.
+
+    Plausible: no two frames of a slice at the same time, and a median interval of 0.3 s to 4 s.
+    Whole seconds are taken only where no finer measured key is.
+    """
+    coarse: Timing | None = None
+    for key in TIME_KEYS:
+        if coarse is not None and not key.measured:
+            break
+        timing = _try(key, slices)
+        if timing is None:
+            continue
+        if not timing.coarse:
+            return timing
+        coarse = coarse or timing
+    return coarse
+
+
+def _try(key: TimeKey, slices: Sequence[Sequence[Frame]]) -> Timing | None:
+    """Time the slices by one key; None where that is not plausible."""
+    timed = []
+    for frames in slices:
+        values = key.seconds(frames)
+        numbers = [value for value in values if value is not None]
+        if len(numbers) < len(values) or not _plausible(numbers):
+            return None
+        timed.append(np.array(numbers))
+    coarse = key.measured and all(
+        len(times) >= _FEWEST_FOR_RESOLUTION and bool(np.all(times == np.round(times)))
+        for times in timed
+    )
+    return Timing(key=key, seconds=tuple(timed), coarse=coarse)
+
+
+def _plausible(seconds: Sequence[float]) -> bool:
+    """Whether times are those of one slice of a first pass, one image every one or two beats."""
+    if len(seconds) < 2:
+        return True
+    steps = np.diff(np.sort(seconds))
+    return bool(steps.min() > 0 and SHORTEST_STEP_S <= np.median(steps) <= LONGEST_STEP_S)
+
+
+def clock_seconds(date_text: str, time_text: str) -> float | None:
+    """Read DA and TM values (PS3.5 6.2) as seconds since the year 2000."""
+    digits = time_text.replace(":", "").strip()
+    whole, _, fraction = digits.partition(".")
+    if not whole.isdigit() or len(whole) not in (2, 4, 6) or (fraction and not fraction.isdigit()):
+        return None
+    padded = whole.ljust(6, "0")
+    seconds = int(padded[:2]) * 3600.0 + int(padded[2:4]) * 60.0 + int(padded[4:])
+    return _day(date_text) * _DAY_S + seconds + float(f"0.{fraction or 0}")
+
+
+def _day(date_text: str) -> int:
+    """Return the days of a DA value since the year 2000; 0 where it is none."""
+    digits = date_text.replace(".", "").strip()
+    try:
+        day = date(int(digits[:4]), int(digits[4:6]), int(digits[6:8]))
+    except ValueError:
+        return 0
+    return day.toordinal() - _FIRST_DAY
+
+
+def date_time_seconds(text: str) -> float | None:
+    """Read a DT value (PS3.5 6.2) as seconds; its offset from UTC is the same for all frames."""
+    local = text.strip().split("+")[0].split("-")[0]
+    return clock_seconds(local[:8], local[8:]) if len(local) > 8 else None
+
+
+def start_seconds(header: Header) -> float | None:
+    """Return roughly when an image was taken, for telling one first pass from another [s]."""
+    moment = date_time_seconds(header.text("AcquisitionDateTime"))
+    if moment is not None:
+        return moment
+    for kind in ("Acquisition", "Series", "Content"):
+        day = header.text(f"{kind}Date") or header.text("StudyDate")
+        moment = clock_seconds(day, header.text(f"{kind}Time"))
+        if moment is not None:
+            return moment
+    return None
+
+
+def _over_midnight(values: _Values) -> _Values:
+    """Add a day after midnight where the date did not follow the clock."""
+    known = [value for value in values if value is not None]
+    if not known or max(known) - min(known) < _DAY_S / 2:
+        return values
+    noon = min(known) + _DAY_S / 2
+    return [value + _DAY_S if value is not None and value < noon else value for value in values]
+
+
+def _frame_date_time(frames: Sequence[Frame]) -> _Values:
+    return [date_time_seconds(frame.header.text("FrameAcquisitionDateTime")) for frame in frames]
+
+
+def _acquisition_time(frames: Sequence[Frame]) -> _Values:
+    headers = [frame.header for frame in frames]
+    return _over_midnight(
+        [clock_seconds(h.text("AcquisitionDate"), h.text("AcquisitionTime")) for h in headers]
+    )
+
+
+def _acquisition_date_time(frames: Sequence[Frame]) -> _Values:
+    return [date_time_seconds(frame.header.text("AcquisitionDateTime")) for frame in frames]
+
+
+def _trigger_time(frames: Sequence[Frame]) -> _Values:
+    """Cumulative trigger times; where trigger times are delays in the beat they do not pass."""
+    return [_milliseconds(frame.header.number("TriggerTime")) for frame in frames]
+
+
+def _positions_times_interval(frames: Sequence[Frame]) -> _Values:
+    interval = beat_interval_s(frames)
+    if interval is None:
+        return [None] * len(frames)
+    return [
+        None if position is None else (position - 1) * interval + _delay_in_beat_s(frame)
+        for frame in frames
+        for position in [frame.header.number("TemporalPositionIdentifier", "TemporalPositionIndex")]
+    ]
+
+
+def _cumulative_intervals(frames: Sequence[Frame]) -> _Values:
+    """Sum up the interval of each beat in the order of the instance numbers."""
+    order = [frame.header.number("InstanceNumber") for frame in frames]
+    beats = [_milliseconds(frame.header.number("NominalInterval")) for frame in frames]
+    if None in order or None in beats or len(set(order)) < len(order):
+        return [None] * len(frames)
+    ranked = sorted(range(len(frames)), key=lambda index: order[index] or 0.0)
+    elapsed = 0.0
+    values: _Values = [None] * len(frames)
+    for index in ranked:
+        values[index] = elapsed
+        elapsed += beats[index] or 0.0
+    return values
+
+
+def _instance_numbers_times_repetition(frames: Sequence[Frame]) -> _Values:
+    order = [frame.header.number("InstanceNumber") for frame in frames]
+    interval = beat_interval_s(frames)
+    if interval is None or None in order or len(set(order)) < len(order):
+        return [None] * len(frames)
+    ranked = sorted(number for number in order if number is not None)
+    return [None if number is None else ranked.index(number) * interval for number in order]
+
+
+def beat_interval_s(frames: Sequence[Frame]) -> float | None:
+    """Return the nominal time between two images of a slice [s], where the header tells one."""
+    for keyword, factor in (("RRIntervalTimeNominal", 1e-3), ("NominalInterval", 1e-3)):
+        values = [frame.header.number(keyword) for frame in frames]
+        plausible = [value * factor for value in values if value and _is_step(value * factor)]
+        if plausible:
+            return median(plausible)
+    rate = frames[0].header.number("HeartRate")
+    if rate and _is_step(60.0 / rate):
+        return 60.0 / rate
+    repetition = _milliseconds(frames[0].header.number("RepetitionTime"))
+    return repetition if repetition is not None and _is_step(repetition) else None
+
+
+def _is_step(seconds: float) -> bool:
+    return SHORTEST_STEP_S <= seconds <= LONGEST_STEP_S
+
+
+def _delay_in_beat_s(frame: Frame) -> float:
+    """Return the time after the R wave [s], 0 where it is not told."""
+    delay = frame.header.number("NominalCardiacTriggerDelayTime", "TriggerTime")
+    return (delay or 0.0) * 1e-3
+
+
+def _milliseconds(value: float | None) -> float | None:
+    return None if value is None else value * 1e-3
+
+
+TIME_KEYS = (
+    TimeKey(
+        name="FrameAcquisitionDateTime", absolute=True, measured=True, seconds=_frame_date_time
+    ),
+    TimeKey(name="AcquisitionTime", absolute=True, measured=True, seconds=_acquisition_time),
+    TimeKey(
+        name="AcquisitionDateTime", absolute=True, measured=True, seconds=_acquisition_date_time
+    ),
+    TimeKey(name="TriggerTime", absolute=False, measured=True, seconds=_trigger_time),
+    TimeKey(
+        name="temporal position times the RR interval",
+        absolute=False,
+        measured=False,
+        seconds=_positions_times_interval,
+    ),
+    TimeKey(
+        name="NominalInterval, summed up",
+        absolute=False,
+        measured=True,
+        seconds=_cumulative_intervals,
+    ),
+    TimeKey(
+        name="InstanceNumber times the interval between images",
+        absolute=False,
+        measured=False,
+        seconds=_instance_numbers_times_repetition,
+    ),
+)
+"""In order of preference."""
