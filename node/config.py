@@ -8,32 +8,85 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
 
 from node.errors import UsageError
 
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-~][ -~]{0,15}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+PositiveInt = Annotated[int, Field(ge=1)]
+Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 of a certificate (DER), as `openssl x509 -fingerprint -sha256` prints it, in lower case
+without colons."""
 
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+class Tls(_Settings):
+    """Mutually authenticated TLS by PS3.15 B.12 (BCP 195): our certificate and whom we believe.
+
+    A path that begins with `credential:` names a systemd credential of the service.
+    """
+
+    certificate: str
+    """PEM file: our certificate and the intermediate ones after it."""
+    private_key: str
+    """PEM file, not encrypted; keep it as a systemd credential."""
+    authorities: str
+    """PEM file: the certificates that sign, or are, those of our peers."""
+
+
+class Sender(_Settings):
+    """Somebody who may send, and how to be sure of it. An empty list asks for nothing."""
+
+    ae_title: AeTitle
+    addresses: tuple[IPvAnyNetwork, ...] = ()
+    """Addresses or networks from which this AE title is believed."""
+    certificates: tuple[Fingerprint, ...] = ()
+    """Certificates with which this AE title is believed; needs `tls`."""
+    host: str | None = None
+    """Where answers about storage commitment go that cannot be given on the same association."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 104
+
+
 class Receive(_Settings):
-    """The Storage and Verification SCP."""
+    """The Storage, Verification and Storage Commitment SCP."""
 
     ae_title: AeTitle = "PERFUSION"
     host: str = "0.0.0.0"  # noqa: S104  a node is there to be reached; narrow it in the file
     port: Port = 11112
     calling_ae_titles: tuple[AeTitle, ...] = ()
-    """Who may send; empty: everybody."""
-    maximum_associations: Annotated[int, Field(ge=1)] = 32
+    """Who may send, by AE title alone. With no `senders` either: everybody."""
+    senders: tuple[Sender, ...] = ()
+    """Who may send, by AE title, address and certificate."""
+    tls: Tls | None = None
+    maximum_associations: PositiveInt = 32
+    """More are rejected as transient (local limit exceeded)."""
+    maximum_associations_per_address: PositiveInt = 16
+    negotiation_timeout_s: PositiveFloat = 10.0
+    """TLS handshake and association request must be over by then."""
+    maximum_instance_mb: PositiveInt = 4096
+    """A larger data set is refused with 0xA700 (out of resources)."""
     network_timeout_s: PositiveFloat = 60.0
     """An association that is silent for so long is aborted."""
     minimum_free_mb: Annotated[int, Field(ge=0)] = 1024
-    """Below this much free disk, C-STORE is refused with 0xA700 (out of resources)."""
+    """Below this much free disk, associations are rejected (transient) and C-STORE is refused with
+    0xA700 (out of resources)."""
+
+
+class Audit(_Settings):
+    """The audit trail by PS3.15 A.5."""
+
+    repository: str | None = None
+    """Host of a syslog repository (RFC 5424 over TLS, RFC 5425); None: only the local file."""
+    port: Annotated[int, Field(ge=1, le=65535)] = 6514
+    tls: Tls | None = None
+    """Needed with a repository."""
+    site: str = "perfusion-node"
+    """The audit source; the name by which the repository knows this node."""
 
 
 class Completion(_Settings):
@@ -124,6 +177,7 @@ class Config(_Settings):
     """The whole file."""
 
     receive: Receive = Receive()
+    audit: Audit = Audit()
     completion: Completion = Completion()
     storage: Storage = Storage()
     analysis: Analysis = Analysis()
