@@ -1,0 +1,89 @@
+"""Structured documents (PS3.3 A.35): the frame that all reports share."""
+
+from collections.abc import Sequence
+
+from highdicom.sr import (
+    CodeContentItem,
+    ContainerContentItem,
+    ContentItem,
+    ContentSequence,
+    TextContentItem,
+    UIDRefContentItem,
+)
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+from pydicom.uid import UID
+
+from node.dicom_write.provenance import PRODUCT, Provenance, new_object
+from node.dicom_write.text import ascii_text
+
+KIND = 0
+
+_LANGUAGE = Code("121049", "DCM", "Language of Content Item and Descendants")
+_ENGLISH = Code("en", "RFC5646", "English")
+_OBSERVER_TYPE = Code("121005", "DCM", "Observer Type")
+_DEVICE = Code("121007", "DCM", "Device")
+_DEVICE_UID = Code("121012", "DCM", "Device Observer UID")
+_DEVICE_NAME = Code("121013", "DCM", "Device Observer Name")
+
+
+def text(name: Code, value: str, relationship: str = "CONTAINS") -> ContentItem:
+    """Write a text item."""
+    return TextContentItem(name=name, value=ascii_text(value), relationship_type=relationship)
+
+
+def code(name: Code, value: Code, relationship: str = "CONTAINS") -> ContentItem:
+    """Write a coded item."""
+    return CodeContentItem(name=name, value=value, relationship_type=relationship)
+
+
+def container(name: Code, items: Sequence[ContentItem]) -> ContentItem:
+    """Write a section with what it contains."""
+    section = ContainerContentItem(name=name, relationship_type="CONTAINS")
+    section.ContentSequence = ContentSequence(items)
+    return section
+
+
+def observer(provenance: Provenance) -> list[ContentItem]:
+    """Say in which language and by which device the report was made (TID 1204, TID 1004)."""
+    return [
+        code(_LANGUAGE, _ENGLISH, "HAS CONCEPT MOD"),
+        code(_OBSERVER_TYPE, _DEVICE, "HAS OBS CONTEXT"),
+        UIDRefContentItem(
+            name=_DEVICE_UID,
+            value=provenance.uids.uid("observer"),
+            relationship_type="HAS OBS CONTEXT",
+        ),
+        text(_DEVICE_NAME, f"{PRODUCT} {provenance.version}", "HAS OBS CONTEXT"),
+    ]
+
+
+def document(
+    provenance: Provenance,
+    sop_class_uid: UID,
+    title: Code,
+    items: Sequence[ContentItem],
+    *,
+    what: str,
+    series_description: str,
+) -> Dataset:
+    """Make a document of a title and its items, with language and observer put before them."""
+    root = ContainerContentItem(name=title)
+    root.ContentSequence = ContentSequence([*observer(provenance), *items])
+    dataset = new_object(
+        provenance,
+        sop_class_uid,
+        modality="SR",
+        series=("document", what),
+        series_number=provenance.series_number(0, KIND),
+        series_description=series_description,
+    )
+    del dataset.BodyPartExamined  # a document shows no body part
+    dataset.ReferencedPerformedProcedureStepSequence = []
+    dataset.PerformedProcedureCodeSequence = []
+    dataset.CompletionFlag = "COMPLETE"
+    dataset.PreliminaryFlag = "PRELIMINARY"
+    dataset.VerificationFlag = "UNVERIFIED"
+    for element in root:
+        dataset[element.tag] = element
+    return dataset

@@ -1,0 +1,93 @@
+"""What is sent when nothing could be analysed: a page and a report that say why.
+
+Silence is a defect: whoever sent the study must see that it arrived and what it lacked.
+"""
+
+from collections.abc import Sequence
+
+from pydicom.dataset import Dataset
+from pydicom.uid import BasicTextSRStorage
+
+from node.dicom_write import codes
+from node.dicom_write.document import container, document, text
+from node.dicom_write.picture import encode_pictures
+from node.dicom_write.provenance import NOTICE, Provenance
+from node.dicom_write.uids import Uids
+from node.pictures import text_page
+
+NEEDED = (
+    (
+        "A first-pass perfusion series: saturation-recovery MR images of one to several short-axis "
+        "slices, 20 or more heartbeats each, from before the contrast agent arrives until after "
+        "its first passage, with acquisition times and slice positions in the headers."
+    ),
+    "Two of them, at rest and under stress, for the perfusion reserve.",
+)
+"""The images that would have been needed, in words."""
+
+TITLE = "Perfusion not analysed"
+
+
+def encode_not_analysed(
+    header: Dataset,
+    reasons: Sequence[str],
+    *,
+    instances: Sequence[str],
+    version: str,
+    settings: str,
+    series_number_base: int,
+    needed: Sequence[str] = NEEDED,
+) -> list[Dataset]:
+    """Say in the study why there are no numbers: one Secondary Capture and one Basic Text SR.
+
+    Parameters
+    ----------
+    header
+        Any data set of the study; whatever it lacks is closed.
+    reasons
+        Sentences, without patient data.
+    instances
+        SOP Instance UIDs of everything that was looked at.
+    """
+    provenance = Provenance(
+        headers=(header,),
+        uids=Uids.of([*instances, *reasons], version, settings),
+        version=version,
+        settings=settings,
+        series_number_base=series_number_base,
+    )
+    return encode_no_numbers(provenance, reasons, needed)
+
+
+def encode_no_numbers(
+    provenance: Provenance, reasons: Sequence[str], needed: Sequence[str], title: str = TITLE
+) -> list[Dataset]:
+    """Make the page and the report."""
+    page = text_page(title, [("Because", reasons), ("Needed", needed)], provenance.version)
+    description = f"{title} RESEARCH"
+    [picture] = encode_pictures(
+        [page], provenance, what="not analysed", series_description=description
+    )
+    return [picture, _report(provenance, reasons, needed, title, description)]
+
+
+def _report(
+    provenance: Provenance,
+    reasons: Sequence[str],
+    needed: Sequence[str],
+    title: str,
+    description: str,
+) -> Dataset:
+    findings = [text(codes.FINDING, f"{title}, because: {reason}") for reason in reasons]
+    advice = [text(codes.RECOMMENDATION, sentence) for sentence in (*needed, NOTICE)]
+    return document(
+        provenance,
+        BasicTextSRStorage,
+        codes.IMAGING_REPORT,
+        [
+            container(codes.FINDINGS_SECTION, findings),
+            container(codes.RECOMMENDATIONS_SECTION, advice),
+        ],
+        what="not analysed report",
+        series_description=description,
+    )

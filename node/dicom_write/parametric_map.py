@@ -1,0 +1,150 @@
+"""Parametric Maps in 32-bit floats (PS3.3 A.75): the numbers, with coded quantity and unit."""
+
+from dataclasses import dataclass
+
+import highdicom as hd
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+
+from node.dicom_write import codes
+from node.dicom_write.overlay import add_frame_anatomy, finish_overlay, frame_content
+from node.dicom_write.provenance import Provenance
+from node.dicom_write.stacks import AnalysedPass
+from pipeline.result import FlowMaps
+from pipeline.study import FloatArray, State
+
+NO_VALUE = 0.0
+"""Stored outside the myocardium and where the fit gave no number, and declared as padding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """What a map shows."""
+
+    what: str
+    """Names the object's identifiers."""
+    title: str
+    kind: int
+    explanation: str
+    code: Code
+    unit: Code
+    unit_text: str
+    display: tuple[float, float]
+    """Lowest and highest value of the window."""
+    statistic: Code | None = None
+
+
+MBF = Quantity(
+    what="mbf",
+    title="MBF",
+    kind=3,
+    explanation="Myocardial blood flow [mL/min/g]",
+    code=codes.BLOOD_FLOW,
+    unit=codes.ML_MIN_G,
+    unit_text="mL/min/g",
+    display=(0.0, 4.0),
+)
+MBF_SD = Quantity(
+    what="mbf-sd",
+    title="MBF SD",
+    kind=5,
+    explanation="Standard deviation of myocardial blood flow [mL/min/g]",
+    code=codes.BLOOD_FLOW,
+    unit=codes.ML_MIN_G,
+    unit_text="mL/min/g",
+    display=(0.0, 1.0),
+    statistic=codes.STANDARD_DEVIATION,
+)
+
+
+def values(maps: FlowMaps, quantity: Quantity) -> FloatArray:
+    """Take the map of a quantity [row, column]; NaN where there is no number."""
+    return maps.mbf_sd_ml_min_g if quantity is MBF_SD else maps.mbf_ml_min_g
+
+
+def encode_parametric_map(
+    analysed: AnalysedPass,
+    stack_number: int,
+    reference: list[Dataset],
+    quantity: Quantity,
+    provenance: Provenance,
+) -> Dataset:
+    """Make the map of one quantity on the reference series."""
+    stack = analysed.stacks[stack_number]
+    stored = np.stack([values(one.maps, quantity) for one in stack.slices]).astype(np.float32)
+    stored[~np.isfinite(stored)] = NO_VALUE
+    low, high = quantity.display
+    parametric_map = hd.pm.ParametricMap(
+        source_images=reference,
+        pixel_array=stored,
+        contains_recognizable_visual_features=False,
+        real_world_value_mappings=[
+            real_world_mapping(quantity, analysed.result.model, (0.0, 1000.0), slope=1.0)
+        ],
+        voi_lut_transformations=[
+            hd.VOILUTTransformation(window_center=(low + high) / 2, window_width=high - low)
+        ],
+        content_description=f"{quantity.title} {analysed.label} {quantity.unit_text}"[:64],
+        derivation=codes.PERFUSION_ANALYSIS,
+        **frame_content(
+            provenance,
+            series=(analysed.label, quantity.what, stack_number),
+            series_number=provenance.series_number(analysed.number, quantity.kind),
+            label=quantity.title,
+        ),
+    )
+    finish_overlay(
+        parametric_map,
+        provenance,
+        stack,
+        f"{quantity.title} {analysed.label}{analysed.part(stack_number)} "
+        f"[{quantity.unit_text}] RESEARCH",
+    )
+    add_frame_anatomy(parametric_map)
+    parametric_map.Modality = "MR"
+    parametric_map.FloatPixelPaddingValue = NO_VALUE
+    parametric_map.FloatPixelPaddingRangeLimit = NO_VALUE
+    parametric_map.CodingSchemeIdentificationSequence = [codes.private_scheme()]
+    context = patient_state(analysed.result.state)
+    if context is not None:
+        parametric_map.AcquisitionContextSequence = [context]
+    return parametric_map
+
+
+def real_world_mapping(
+    quantity: Quantity, model: str, value_range: tuple[float, float], slope: float
+) -> hd.pm.RealWorldValueMapping:
+    """Map stored values to the quantity (PS3.3 C.7.6.16.2.11), with method and site coded."""
+    mapping = hd.pm.RealWorldValueMapping(
+        lut_label=quantity.title,
+        lut_explanation=quantity.explanation,
+        unit=quantity.unit,
+        value_range=value_range,
+        slope=slope,
+        intercept=0.0,
+        quantity_definition=quantity.code,
+    )
+    further = [
+        (codes.MEASUREMENT_METHOD, codes.model(model)),
+        (codes.FINDING_SITE, codes.LV_MYOCARDIUM),
+    ]
+    if quantity.statistic is not None:
+        further.append((codes.DERIVATION, quantity.statistic))
+    mapping.QuantityDefinitionSequence = [
+        *mapping.QuantityDefinitionSequence,
+        *(hd.sr.CodeContentItem(name=name, value=value) for name, value in further),
+    ]
+    return mapping
+
+
+def patient_state(state: State) -> Dataset | None:
+    """Say rest or stress (an item of Acquisition Context Sequence, PS3.3 C.7.6.14)."""
+    state_codes = {State.REST: codes.RESTING, State.STRESS: codes.CARDIAC_STRESS}
+    if state not in state_codes:
+        return None
+    item = Dataset()
+    item.ValueType = "CODE"
+    item.ConceptNameCodeSequence = [codes.item(codes.PATIENT_STATE)]
+    item.ConceptCodeSequence = [codes.item(state_codes[state])]
+    return item
