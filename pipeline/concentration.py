@@ -1,0 +1,181 @@
+"""Signal to gadolinium concentration [mmol/L] by inverting the whole readout model.
+
+The model is tabulated once for a first pass and inverted by interpolation on its rising branch.
+Proton density and coil sensitivity cancel by dividing through the signal before the bolus or
+through proton-density frames of the same pixel.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline import signal_model
+from pipeline.signal_model import Medium
+from pipeline.study import BoolArray, FloatArray, PerfusionSlice, Physics, Readout
+
+HIGHEST_MMOL_L = 20.0
+"""End of the lookup table: no blood pool reaches it at clinical doses."""
+
+_LOWEST_SHARE = 0.9
+"""Noise may lower the relaxation rate by this share of the native one before it is clipped."""
+
+_TABLE_SIZE = 4001
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lookup:
+    """A readout model on its rising branch, ready to be inverted."""
+
+    concentration_mmol_l: FloatArray
+    signal: FloatArray
+    """Relative signal, strictly rising."""
+
+    @property
+    def ceiling_mmol_l(self) -> float:
+        """Where the signal stops rising: more contrast agent cannot be seen."""
+        return float(self.concentration_mmol_l[-1])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Concentration:
+    """Gadolinium over time, and where the signal left the range of the model."""
+
+    values_mmol_l: FloatArray
+    """Change since before the bolus [mmol/L], [..., time]."""
+    clipped: BoolArray
+    """The signal was above the highest that the readout can give, [..., time]."""
+
+
+def lookup(readout: Readout, medium: Medium) -> Lookup:
+    """Tabulate the signal of `medium` over concentration up to where it stops rising."""
+    lowest = -_LOWEST_SHARE / (medium.t1_s * medium.r1_relaxivity_l_mmol_s)
+    lowest = max(lowest, -_LOWEST_SHARE / (medium.t2_s * medium.r2_relaxivity_l_mmol_s))
+    grid = np.linspace(lowest, HIGHEST_MMOL_L, _TABLE_SIZE)
+    signal = signal_model.magnitude(grid, readout, medium)
+    falls = np.flatnonzero(np.diff(signal) <= 0.0)
+    end = int(falls[0]) + 1 if falls.size else grid.size
+    return Lookup(concentration_mmol_l=grid[:end], signal=signal[:end])
+
+
+def from_baseline(
+    signal: FloatArray,
+    baseline_signal: FloatArray,
+    readout: Readout,
+    medium: Medium,
+    *,
+    residual_mmol_l: float = 0.0,
+) -> Concentration:
+    """Concentration from the signal before the bolus and the known T1 at that time.
+
+    Parameters
+    ----------
+    signal
+        Magnitudes [..., time].
+    baseline_signal
+        Mean magnitude before the bolus [...].
+    residual_mmol_l
+        Contrast agent left over from an earlier injection; the result is the change since then.
+    """
+    before = float(signal_model.magnitude(np.array(residual_mmol_l), readout, medium))
+    scale = before / np.asarray(baseline_signal, dtype=float)[..., None]
+    return _invert(signal * scale, lookup(readout, medium), residual_mmol_l)
+
+
+def from_proton_density(
+    signal: FloatArray,
+    baseline_signal: FloatArray,
+    proton_density_signal: FloatArray,
+    readout: Readout,
+    proton_density_readout: Readout,
+    medium: Medium,
+) -> Concentration:
+    """Concentration from proton-density frames: T1 before the bolus need not be known exactly.
+
+    Shapes as in `from_baseline`; `proton_density_signal` [...] is the mean of the proton-density
+    frames. The same table also reads the concentration before the bolus, so that contrast agent of
+    an earlier injection is measured and subtracted.
+    """
+    table = lookup(readout, medium)
+    reference = float(signal_model.magnitude(np.array(0.0), proton_density_readout, medium))
+    scale = reference / np.asarray(proton_density_signal, dtype=float)
+    before = _invert(np.asarray(baseline_signal) * scale, table, 0.0).values_mmol_l
+    raised = _invert(signal * scale[..., None], table, 0.0)
+    return Concentration(
+        values_mmol_l=raised.values_mmol_l - before[..., None], clipped=raised.clipped
+    )
+
+
+def tissue_curves(
+    frames: FloatArray,
+    mask: BoolArray,
+    perfusion_slice: PerfusionSlice,
+    physics: Physics,
+    arrival_s: float,
+    *,
+    residual_mmol_l: float = 0.0,
+) -> FloatArray:
+    """Concentration in the myocardium of one slice.
+
+    Parameters
+    ----------
+    frames
+        Aligned magnitudes [time, row, column] on the grid of `perfusion_slice`.
+    mask
+        Myocardium [row, column].
+    arrival_s
+        When the bolus reaches the left ventricle: what lies before it is baseline.
+    residual_mmol_l
+        Contrast agent in the myocardium from an earlier injection.
+
+    Returns
+    -------
+    [pixel, time] in mmol/L of tissue, pixels in the order of ``frames[:, mask]``. A pixel without
+    signal before the bolus is NaN: its concentration cannot be known.
+    """
+    signal = frames[:, mask].T.astype(float)
+    n_baseline = baseline_frames(perfusion_slice.time_s, arrival_s)
+    baseline = signal[:, :n_baseline].mean(axis=1)
+    usable = baseline > 0.0
+    curves = np.full(signal.shape, np.nan)
+    medium = signal_model.myocardium(physics)
+    density, readout = perfusion_slice.proton_density, perfusion_slice.proton_density_readout
+    if density is None or readout is None:
+        found = from_baseline(
+            signal[usable],
+            baseline[usable],
+            physics.readout,
+            medium,
+            residual_mmol_l=residual_mmol_l,
+        )
+    else:
+        reference = density[:, mask].astype(float).mean(axis=0)
+        usable &= reference > 0.0
+        found = from_proton_density(
+            signal[usable], baseline[usable], reference[usable], physics.readout, readout, medium
+        )
+    curves[usable] = found.values_mmol_l
+    return curves
+
+
+def baseline_frames(time_s: FloatArray, arrival_s: float) -> int:
+    """Count the frames before the bolus: at least one, and not the frame just before it."""
+    before = int(np.searchsorted(time_s, arrival_s))
+    return max(before - 1, 1)
+
+
+def error_amplification(concentration_mmol_l: float, readout: Readout, medium: Medium) -> float:
+    """Relative error of concentration over the relative error of enhancement that causes it.
+
+    1 where enhancement is proportional to concentration, infinite at the ceiling of the readout.
+    """
+    step = 1e-3 * max(concentration_mmol_l, 1e-3)
+    around = concentration_mmol_l + np.array([-step, 0.0, step])
+    native = float(signal_model.magnitude(np.array(0.0), readout, medium))
+    low, here, high = signal_model.magnitude(around, readout, medium)
+    slope = (high - low) / (2.0 * step)
+    return float((here - native) / (concentration_mmol_l * slope)) if slope > 0.0 else float("inf")
+
+
+def _invert(relative_signal: FloatArray, table: Lookup, offset_mmol_l: float) -> Concentration:
+    values = np.interp(relative_signal, table.signal, table.concentration_mmol_l) - offset_mmol_l
+    return Concentration(values_mmol_l=values, clipped=relative_signal > table.signal[-1])

@@ -1,0 +1,164 @@
+"""From fitted curves to maps [row, column] and to the table of AHA segments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy import stats
+
+from pipeline.result import FitStatus, FlowMaps, SegmentFlow
+from pipeline.study import BoolArray, FloatArray, IntArray
+
+TRIMMED_SHARE = 0.1
+"""Share of pixels left out at either end of a segment's mean, frame by frame.
+
+Pixels of the rim carry blood of the cavity or air; a few of them must not move the segment.
+"""
+
+LEAST_PIXELS = 4
+"""A segment with fewer usable pixels has no curve."""
+
+
+class Fitted(Protocol):
+    """What is needed of a fit of many curves (see `pipeline.fit.FlowFit`)."""
+
+    @property
+    def mbf_ml_min_g(self) -> FloatArray:
+        """[curve]."""
+
+    @property
+    def mbf_sd_ml_min_g(self) -> FloatArray:
+        """[curve]."""
+
+    @property
+    def delay_s(self) -> FloatArray:
+        """[curve]."""
+
+    @property
+    def status(self) -> IntArray:
+        """[curve]."""
+
+    @property
+    def fitted_mmol_l(self) -> FloatArray:
+        """[curve, time]."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SegmentCurves:
+    """Mean concentration curves of the segments in one slice."""
+
+    segments: tuple[int, ...]
+    curves_mmol_l: FloatArray
+    """[segment, time]."""
+    n_pixels: tuple[int, ...]
+
+
+def flow_maps(mask: BoolArray, fit: Fitted) -> FlowMaps:
+    """Put the fits of the pixels of `mask` [row, column] back in their places.
+
+    The order of the fitted curves is that of ``frames[:, mask]``.
+    """
+    status = np.full(mask.shape, FitStatus.NOT_FITTED.value)
+    status[mask] = fit.status
+
+    def spread(values: FloatArray) -> FloatArray:
+        image = np.full(mask.shape, np.nan)
+        image[mask] = values
+        return image
+
+    return FlowMaps(
+        mbf_ml_min_g=spread(fit.mbf_ml_min_g),
+        mbf_sd_ml_min_g=spread(fit.mbf_sd_ml_min_g),
+        delay_s=spread(fit.delay_s),
+        status=status,
+    )
+
+
+def segment_curves(curves_mmol_l: FloatArray, segment_of_pixel: IntArray) -> SegmentCurves:
+    """Trimmed mean curve of each AHA segment in one slice.
+
+    Parameters
+    ----------
+    curves_mmol_l
+        Of the pixels [pixel, time]; rows with NaN are left out.
+    segment_of_pixel
+        ``sectors[mask]``: AHA number, 0 for none, [pixel].
+    """
+    usable = np.isfinite(curves_mmol_l).all(axis=1)
+    members = {
+        int(segment): curves_mmol_l[usable & (segment_of_pixel == segment)]
+        for segment in np.unique(segment_of_pixel[segment_of_pixel > 0])
+    }
+    members = {
+        segment: curves for segment, curves in members.items() if len(curves) >= LEAST_PIXELS
+    }
+    means = [stats.trim_mean(curves, TRIMMED_SHARE, axis=0) for curves in members.values()]
+    return SegmentCurves(
+        segments=tuple(members),
+        curves_mmol_l=np.array(means).reshape(len(means), curves_mmol_l.shape[1]),
+        n_pixels=tuple(len(curves) for curves in members.values()),
+    )
+
+
+def slice_segments(
+    curves: SegmentCurves,
+    fit: Fitted,
+    time_s: FloatArray,
+    pixel_fit: Fitted,
+    segment_of_pixel: IntArray,
+) -> tuple[SegmentFlow, ...]:
+    """Table of one slice from the fits of its segment curves and of its pixels."""
+    return tuple(
+        SegmentFlow(
+            segment=segment,
+            mbf_ml_min_g=float(fit.mbf_ml_min_g[row]),
+            mbf_sd_ml_min_g=float(fit.mbf_sd_ml_min_g[row]),
+            mbf_pixel_median_ml_min_g=_median_flow(pixel_fit, segment_of_pixel == segment),
+            n_pixels=curves.n_pixels[row],
+            status=FitStatus(int(fit.status[row])),
+            time_s=time_s,
+            concentration_mmol_l=curves.curves_mmol_l[row],
+            fitted_mmol_l=fit.fitted_mmol_l[row],
+        )
+        for row, segment in enumerate(curves.segments)
+    )
+
+
+def merge_segments(slices: Sequence[tuple[SegmentFlow, ...]]) -> tuple[SegmentFlow, ...]:
+    """One table of a first pass, ordered by segment.
+
+    Where several slices cover a segment, its flow is their mean weighted by pixels, and the curve
+    shown is that of the slice with most pixels.
+    """
+    by_segment: dict[int, list[SegmentFlow]] = {}
+    for table in slices:
+        for one in table:
+            by_segment.setdefault(one.segment, []).append(one)
+    return tuple(_merge(by_segment[segment]) for segment in sorted(by_segment))
+
+
+def _merge(parts: list[SegmentFlow]) -> SegmentFlow:
+    if len(parts) == 1:
+        return parts[0]
+    n_pixels = np.array([one.n_pixels for one in parts])
+    share = n_pixels / n_pixels.sum()
+    largest = parts[int(np.argmax(n_pixels))]
+    return SegmentFlow(
+        segment=largest.segment,
+        mbf_ml_min_g=float(share @ [one.mbf_ml_min_g for one in parts]),
+        mbf_sd_ml_min_g=float(np.hypot.reduce(share * [one.mbf_sd_ml_min_g for one in parts])),
+        mbf_pixel_median_ml_min_g=float(share @ [one.mbf_pixel_median_ml_min_g for one in parts]),
+        n_pixels=int(n_pixels.sum()),
+        status=max(one.status for one in parts),
+        time_s=largest.time_s,
+        concentration_mmol_l=largest.concentration_mmol_l,
+        fitted_mmol_l=largest.fitted_mmol_l,
+    )
+
+
+def _median_flow(fit: Fitted, member: BoolArray) -> float:
+    """Median over the pixels whose fit is a number; NaN where there is none."""
+    flows = fit.mbf_ml_min_g[member]
+    flows = flows[np.isfinite(flows)]
+    return float(np.median(flows)) if flows.size else float("nan")

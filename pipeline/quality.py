@@ -1,0 +1,180 @@
+"""The quality gate: what was seen, in sentences, and whether the numbers may be shown."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from pipeline.result import (
+    Finding,
+    FirstPassResult,
+    FitStatus,
+    FlowMaps,
+    InputFunction,
+    SegmentFlow,
+    Severity,
+    SliceResult,
+)
+from pipeline.study import FirstPass, Origin, State
+
+LEAST_PEAK_MMOL_L: Final = 1.0
+MOST_PEAK_MMOL_L: Final = 15.0
+"""Peak of the input function: outside, dose, timing or readout parameters must be wrong."""
+
+PLAUSIBLE_FLOW_ML_MIN_G: Final = (0.1, 7.0)
+"""Median of the segments; no living myocardium is known outside."""
+
+LARGEST_FAILED_SHARE: Final = 0.5
+LARGEST_DISAGREEMENT: Final = 0.3
+LEAST_FRAMES_AFTER_ARRIVAL: Final = 8
+
+
+def first_pass_findings(
+    first_pass: FirstPass,
+    slices: Sequence[SliceResult],
+    input_function: InputFunction,
+    segments: Sequence[SegmentFlow],
+) -> tuple[Finding, ...]:
+    """Everything worth saying about one first pass, worst first."""
+    findings = [
+        *input_findings(input_function),
+        *_physics_findings(first_pass),
+        *_fit_findings([one.maps for one in slices], segments),
+        *_segmentation_findings(slices),
+    ]
+    order = [Severity.WITHHOLD, Severity.WARNING, Severity.NOTE]
+    return tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
+
+
+def study_findings(first_passes: Sequence[FirstPassResult]) -> tuple[Finding, ...]:
+    """Compare the first passes of an examination."""
+    findings = []
+    by_state = {one.state: one for one in first_passes}
+    if State.REST in by_state and State.STRESS in by_state:
+        rest, stress = by_state[State.REST], by_state[State.STRESS]
+        if _median_flow(stress.segments) < _median_flow(rest.segments):
+            findings.append(
+                Finding(
+                    code="stress-below-rest",
+                    severity=Severity.WARNING,
+                    sentence="Median stress flow is below rest flow: no response to the stressor, "
+                    "or rest and stress are mixed up.",
+                )
+            )
+    return tuple(findings)
+
+
+def input_findings(input_function: InputFunction) -> list[Finding]:
+    """Sanity of the arterial input function."""
+    findings = []
+    peak = float(np.max(input_function.concentration_mmol_l))
+    if input_function.saturated:
+        findings.append(
+            Finding(
+                code="input-function-saturated",
+                severity=Severity.WARNING,
+                sentence="The blood signal is close to the ceiling of the readout at its peak: the "
+                "input function is corrected by the signal model only, and absolute flow is "
+                "uncertain.",
+            )
+        )
+    if not LEAST_PEAK_MMOL_L <= peak <= MOST_PEAK_MMOL_L:
+        findings.append(
+            Finding(
+                code="input-function-implausible",
+                severity=Severity.WITHHOLD,
+                sentence=f"The peak of the input function, {peak:.1f} mmol/L, is not plausible: "
+                "sequence parameters or dose are probably wrong.",
+            )
+        )
+    after = np.count_nonzero(input_function.time_s > input_function.arrival_s)
+    if after < LEAST_FRAMES_AFTER_ARRIVAL:
+        findings.append(
+            Finding(
+                code="first-pass-cut-off",
+                severity=Severity.WITHHOLD,
+                sentence=f"Only {after} frames follow the arrival of the bolus: the first pass is "
+                "not covered.",
+            )
+        )
+    return findings
+
+
+def _physics_findings(first_pass: FirstPass) -> list[Finding]:
+    assumed = sorted(
+        name for name, origin in first_pass.physics.origin.items() if origin is Origin.DEFAULT
+    )
+    if not assumed:
+        return []
+    return [
+        Finding(
+            code="physics-assumed",
+            severity=Severity.NOTE,
+            sentence="Assumed, because neither header nor configuration says: "
+            f"{', '.join(assumed)}.",
+        )
+    ]
+
+
+def _fit_findings(maps: Sequence[FlowMaps], segments: Sequence[SegmentFlow]) -> list[Finding]:
+    findings = []
+    status = np.concatenate([np.empty(0), *(one.status[one.status > 0] for one in maps)])
+    failed = np.isin(status, (FitStatus.TOO_NOISY, FitStatus.FAILED))
+    if status.size == 0 or failed.mean() > LARGEST_FAILED_SHARE:
+        findings.append(
+            Finding(
+                code="fits-failed",
+                severity=Severity.WITHHOLD,
+                sentence="In most of the myocardium the curves are too noisy for a fit.",
+            )
+        )
+    median = _median_flow(segments)
+    low, high = PLAUSIBLE_FLOW_ML_MIN_G
+    if not low <= median <= high:
+        findings.append(
+            Finding(
+                code="flow-implausible",
+                severity=Severity.WITHHOLD,
+                sentence=f"The median flow of the segments, {median:.2f} mL/min/g, is not "
+                "plausible.",
+            )
+        )
+    disagreeing = [
+        one.segment
+        for one in segments
+        if abs(one.mbf_pixel_median_ml_min_g - one.mbf_ml_min_g)
+        > max(LARGEST_DISAGREEMENT * one.mbf_ml_min_g, 2.0 * one.mbf_sd_ml_min_g)
+    ]
+    if disagreeing:
+        findings.append(
+            Finding(
+                code="segment-and-pixels-disagree",
+                severity=Severity.WARNING,
+                sentence="Flow of the mean curve and median of the pixel flows differ by more than "
+                f"{LARGEST_DISAGREEMENT:.0%} in segment {', '.join(map(str, disagreeing))}.",
+            )
+        )
+    return findings
+
+
+def _segmentation_findings(slices: Sequence[SliceResult]) -> list[Finding]:
+    doubtful = [
+        one.level.value
+        for one in slices
+        if one.regions.predicted_dice is not None and one.regions.predicted_dice < 0.75
+    ]
+    if not doubtful:
+        return []
+    return [
+        Finding(
+            code="segmentation-doubtful",
+            severity=Severity.WARNING,
+            sentence="The outline of the myocardium is doubtful in the slice: "
+            f"{', '.join(doubtful)}.",
+        )
+    ]
+
+
+def _median_flow(segments: Sequence[SegmentFlow]) -> float:
+    flows = [one.mbf_ml_min_g for one in segments if np.isfinite(one.mbf_ml_min_g)]
+    return float(np.median(flows)) if flows else float("nan")

@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+
+from pipeline import concentration, signal_model
+from pipeline.signal_model import Medium
+from pipeline.study import (
+    PerfusionSlice,
+    Physics,
+    Readout,
+    SequenceKind,
+    SliceGeometry,
+)
+
+BLOOD = Medium(
+    t1_s=1.66,
+    t2_s=0.25,
+    r1_relaxivity_l_mmol_s=4.5,
+    r2_relaxivity_l_mmol_s=5.9,
+    r2_star_relaxivity_l_mmol_s=20.0,
+)
+PROTON_DENSITY = Readout(
+    sequence=SequenceKind.SPOILED_GRADIENT_ECHO,
+    repetition_time_s=2.2e-3,
+    echo_time_s=1.0e-3,
+    flip_angle_rad=np.radians(5),
+    saturation_delay_s=np.inf,
+    pulses_before_centre=20,
+)
+
+
+def readout(sequence=SequenceKind.SPOILED_GRADIENT_ECHO, delay_s=0.06, pulses=20, degrees=12):
+    return Readout(
+        sequence=sequence,
+        repetition_time_s=2.2e-3,
+        echo_time_s=1.0e-3,
+        flip_angle_rad=np.radians(degrees),
+        saturation_delay_s=delay_s,
+        pulses_before_centre=pulses,
+        saturation_efficiency=0.97,
+    )
+
+
+@pytest.mark.parametrize(
+    "used",
+    [readout(), readout(delay_s=0.005, pulses=10, degrees=5), readout(SequenceKind.BALANCED_SSFP)],
+    ids=["spoiled", "short saturation time", "balanced"],
+)
+@pytest.mark.parametrize("residual", [0.0, 0.3])
+def test_inversion_undoes_the_forward_model_for_any_coil_sensitivity(used, residual):
+    change = np.linspace(-0.02, 3.0, 60)
+    sensitivity = np.array([[3.0], [250.0]])
+    signal = sensitivity * signal_model.magnitude(residual + change, used, BLOOD)
+    before = sensitivity[:, 0] * signal_model.magnitude(np.array(residual), used, BLOOD)
+    found = concentration.from_baseline(signal, before, used, BLOOD, residual_mmol_l=residual)
+    np.testing.assert_allclose(found.values_mmol_l, np.tile(change, (2, 1)), atol=2e-4)
+    assert not found.clipped.any()
+
+
+def test_proton_density_frames_measure_what_an_earlier_injection_left():
+    residual, change = 0.3, np.linspace(0.0, 3.0, 40)
+    signal = 40.0 * signal_model.magnitude(residual + change, readout(), BLOOD)
+    density = 40.0 * signal_model.magnitude(np.array(0.0), PROTON_DENSITY, BLOOD)
+    found = concentration.from_proton_density(
+        signal, signal[0], np.array(density), readout(), PROTON_DENSITY, BLOOD
+    )
+    np.testing.assert_allclose(found.values_mmol_l, change, atol=2e-4)
+
+
+def test_signal_above_the_ceiling_is_marked_and_never_exceeds_the_table():
+    table = concentration.lookup(readout(), BLOOD)
+    before = signal_model.magnitude(np.array(0.0), readout(), BLOOD)
+    found = concentration.from_baseline(
+        np.array([before, 2.0 * table.signal[-1]]), before, readout(), BLOOD
+    )
+    assert found.clipped.tolist() == [False, True]
+    assert found.values_mmol_l[1] == pytest.approx(table.ceiling_mmol_l)
+
+
+def test_error_amplification_starts_at_one_and_grows_towards_the_ceiling():
+    low, middle, high = (
+        concentration.error_amplification(value, readout(), BLOOD) for value in (0.01, 2.0, 5.0)
+    )
+    assert low == pytest.approx(1.0, abs=0.02)
+    assert 1.0 < middle < high
+
+
+def test_noise_around_zero_concentration_is_not_rectified():
+    rng = np.random.default_rng(1)
+    before = signal_model.magnitude(np.array(0.0), readout(), BLOOD)
+    signal = before * (1.0 + 0.1 * rng.standard_normal(20_000))
+    found = concentration.from_baseline(signal, before, readout(), BLOOD)
+    assert abs(found.values_mmol_l.mean()) < 0.002
+
+
+def test_tissue_pixel_without_signal_before_the_bolus_is_nan_and_others_are_not():
+    time_s = np.arange(12.0)
+    frames = np.full((12, 2, 2), 50.0)
+    frames[6:] = 90.0
+    frames[:, 0, 0] = 0.0
+    one = PerfusionSlice(
+        frames=frames,
+        time_s=time_s,
+        geometry=SliceGeometry(
+            position_mm=(0.0, 0.0, 0.0),
+            column_direction=(1.0, 0.0, 0.0),
+            row_direction=(0.0, 1.0, 0.0),
+            spacing_mm=(2.0, 2.0),
+            thickness_mm=10.0,
+        ),
+    )
+    physics = Physics(
+        field_strength_t=3.0,
+        readout=readout(),
+        r1_relaxivity_l_mmol_s=4.5,
+        r2_star_relaxivity_l_mmol_s=20.0,
+        t1_blood_s=1.66,
+        t1_myocardium_s=1.22,
+        haematocrit=0.42,
+    )
+    mask = np.ones((2, 2), dtype=bool)
+    curves = concentration.tissue_curves(frames, mask, one, physics, arrival_s=5.5)
+    assert np.isnan(curves[0]).all()
+    np.testing.assert_allclose(curves[1:, :5], 0.0, atol=1e-5)
+    assert (curves[1:, 6:] > 0.1).all()

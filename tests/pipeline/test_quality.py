@@ -1,0 +1,42 @@
+import numpy as np
+
+from pipeline import quality
+from pipeline.result import InputFunction, Severity
+from tests.kinetic_truth import blood_curve
+
+TIME_S = np.arange(0.0, 60.0, 0.9)
+
+
+def input_of(curve, **changes):
+    values = {
+        "time_s": TIME_S,
+        "concentration_mmol_l": curve,
+        "arrival_s": 8.0,
+        "first_pass_end_s": 20.0,
+        "source": "LV pool of slice 1",
+    }
+    return InputFunction(**(values | changes))
+
+
+def codes(findings):
+    return {finding.code: finding.severity for finding in findings}
+
+
+def test_a_plausible_input_function_gives_no_finding():
+    assert quality.input_findings(input_of(blood_curve(TIME_S))) == []
+
+
+def test_a_saturated_input_function_is_a_warning():
+    found = codes(quality.input_findings(input_of(blood_curve(TIME_S), saturated=True)))
+    assert found == {"input-function-saturated": Severity.WARNING}
+
+
+def test_an_impossible_peak_withholds_the_numbers():
+    for peak in (0.4, 18.0):
+        found = codes(quality.input_findings(input_of(blood_curve(TIME_S, peak_mmol_l=peak))))
+        assert found == {"input-function-implausible": Severity.WITHHOLD}
+
+
+def test_a_bolus_that_arrives_when_the_series_ends_withholds_the_numbers():
+    found = codes(quality.input_findings(input_of(blood_curve(TIME_S), arrival_s=56.0)))
+    assert found == {"first-pass-cut-off": Severity.WITHHOLD}
