@@ -10,13 +10,15 @@ import sys
 from collections.abc import Sequence
 
 from node.errors import NodeError
+from node.lifeline import follow_parent
 
-COMMANDS = ("check", "phantom", "receive")
+COMMANDS = ("check", "phantom", "receive", "serve", "work")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and translate its errors into exit codes."""
     arguments = _parser().parse_args(argv)
+    follow_parent()
     try:
         return int(arguments.run(arguments))
     except NodeError as error:

@@ -98,6 +98,11 @@ class Completion(_Settings):
     """A study is analysed when all its series are complete and nothing came for so long."""
 
 
+ObjectKind = Literal[
+    "reference", "segmentation", "parametric-map", "mbf-mr", "report", "pictures", "motion"
+]
+
+
 class Destination(_Settings):
     """A PACS that gets the results."""
 
@@ -105,6 +110,9 @@ class Destination(_Settings):
     ae_title: AeTitle
     host: str
     port: Annotated[int, Field(ge=1, le=65535)]
+    objects: tuple[ObjectKind, ...] = ()
+    """What it gets; empty: everything that is made. What stands in for one of these on the ladder
+    (a picture for a Parametric Map) is sent when the destination refuses the first choice."""
 
 
 class Delivery(_Settings):
@@ -159,12 +167,15 @@ class Results(_Settings):
     """What the result objects say and which are sent."""
 
     series_number_base: Annotated[int, Field(ge=1, le=90000)] = 9000
-    objects: tuple[
-        Literal[
-            "reference", "segmentation", "parametric-map", "mbf-mr", "report", "pictures", "motion"
-        ],
-        ...,
-    ] = ("reference", "segmentation", "parametric-map", "mbf-mr", "report", "pictures", "motion")
+    objects: tuple[ObjectKind, ...] = (
+        "reference",
+        "segmentation",
+        "parametric-map",
+        "mbf-mr",
+        "report",
+        "pictures",
+        "motion",
+    )
 
 
 class Logging(_Settings):

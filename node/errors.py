@@ -39,6 +39,10 @@ class SpoolError(NodeError):
     retry_helps = True
 
 
+class EngineError(NodeError):
+    """The durable engine or its database cannot work; the message says how to repair it."""
+
+
 class UnreadableInstanceError(NodeError):
     """A file or data set is not a DICOM instance that can be read."""
 

@@ -1,0 +1,1 @@
+"""Results to their destinations, for as long as it takes, each exactly once."""

@@ -1,0 +1,119 @@
+"""One attempt to bring one consignment to its destination."""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from node.config import Delivery as Settings
+from node.config import Destination
+from node.deliver.retry import decide
+from node.index import ledger
+from node.index.ledger import Consignment, Delivery, DeliveryState
+from node.representation import STANDS_IN
+from node.store_scu import Answer, AnswerKind, Instance, Peer, read_instance, store
+
+log = logging.getLogger(__name__)
+
+
+class Deliverer:
+    """Sends what the ledger holds; every method may be repeated."""
+
+    def __init__(
+        self,
+        index: sa.Engine,
+        settings: Settings,
+        *,
+        calling_ae_title: str,
+        results: Path,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._index = index
+        self._settings = settings
+        self._destinations: Mapping[str, Destination] = {d.name: d for d in settings.destinations}
+        self._calling_ae_title = calling_ae_title
+        self._results = results
+        self._clock = clock
+
+    def attempt(self, consignment: Consignment) -> None:
+        """Send every pending row once and write down each answer as it comes.
+
+        After a crash in the middle the rest is sent: rows that are stored are not pending.
+        """
+        rows = ledger.due(self._index, consignment)
+        by_path = {self._results / row.file: row for row in rows}
+        instances = self._readable(by_path)
+        if not instances:
+            return
+
+        def settle(instance: Instance, answer: Answer) -> None:
+            self._settle(by_path[instance.path], answer)
+
+        store(self._peer(self._destinations[consignment.destination]), instances, settle)
+
+    def _peer(self, destination: Destination) -> Peer:
+        return Peer(
+            host=destination.host,
+            port=destination.port,
+            ae_title=destination.ae_title,
+            calling_ae_title=self._calling_ae_title,
+            timeout_s=self._settings.timeout_s,
+        )
+
+    def _readable(self, by_path: Mapping[Path, Delivery]) -> Sequence[Instance]:
+        """Leave out (and settle) what is no longer on disk; the rest still goes."""
+        instances = []
+        for path, row in by_path.items():
+            try:
+                instances.append(read_instance(path))
+            except (OSError, AttributeError, ValueError):
+                gone = Answer(kind=AnswerKind.REFUSED, status=None, text="the file is gone or torn")
+                self._settle(row, gone)
+        return instances
+
+    def _settle(self, row: Delivery, answer: Answer) -> None:
+        now_s = self._clock()
+        decision = decide(
+            answer,
+            attempts=row.attempts,
+            waiting_s=now_s - row.created_s,
+            now_s=now_s,
+            patience=self._settings,
+            jitter=random.random(),  # noqa: S311  spreads load, guards nothing
+        )
+        ledger.settle(
+            self._index,
+            row,
+            state=decision.state,
+            status=answer.status,
+            reason=answer.text,
+            next_try_s=decision.next_try_s,
+            now_s=now_s,
+        )
+        log.info(
+            "%s %s to %s: %s%s",
+            row.kind,
+            row.sop_instance_uid,
+            row.destination,
+            decision.state,
+            f" ({answer.text})" if answer.text else "",
+        )
+        if decision.state is DeliveryState.REFUSED:
+            self._step_down(row)
+
+    def _step_down(self, refused: Delivery) -> None:
+        """Release what stands in for a refused object, down the ladder to the first that exists."""
+        below = STANDS_IN.get(refused.kind)
+        while below is not None:
+            if ledger.release_held(self._index, refused, below, self._clock()):
+                log.warning(
+                    "%s goes to %s in place of %s, which was refused",
+                    below,
+                    refused.destination,
+                    refused.kind,
+                )
+                return
+            below = STANDS_IN.get(below)

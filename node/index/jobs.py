@@ -1,0 +1,241 @@
+"""One row for each revision of a study: what became of its analysis.
+
+A revision is a fixed set of images (see `arrivals.freeze`); a later image makes the next one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from node.index.arrivals import freeze_in
+from node.index.tables import METADATA, STUDY, reading
+
+
+class JobState(StrEnum):
+    """The life of a job."""
+
+    QUEUED = "queued"
+    """To be analysed, at `next_try_s` at the earliest."""
+    RUNNING = "running"
+    DONE = "done"
+    """Analysed, withheld or found to hold nothing to analyse: `verdict` says which."""
+    FAILED = "failed"
+    """Waits for a person: `reason` says why."""
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    """Later images came before the results were sent: the next revision speaks for the study."""
+
+
+UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
+
+JOB = sa.Table(
+    "job",
+    METADATA,
+    sa.Column("study_uid", sa.String(64), primary_key=True),
+    sa.Column("revision", sa.Integer, primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("next_try_s", sa.Float, nullable=False),
+    sa.Column("verdict", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("created_s", sa.Float, nullable=False),
+    sa.Column("changed_s", sa.Float, nullable=False),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """The analysis of one revision of a study."""
+
+    study_uid: str
+    revision: int
+    state: JobState
+    attempt: int
+    """Attempts given up so far: names the attempt that is due or under way."""
+    next_try_s: float
+    """Not before this time [epoch seconds]."""
+    verdict: str
+    """``analysed``, ``withheld`` or ``nothing``; empty before."""
+    reason: str
+    created_s: float
+    changed_s: float
+
+
+def freeze_and_add(index: sa.Engine, study_uid: str, revision: int, now_s: float) -> bool:
+    """End a revision and queue it for analysis in one transaction; may be repeated.
+
+    False: the study does not have that revision.
+    """
+    with index.begin() as connection:
+        if not freeze_in(connection, study_uid, revision):
+            return False
+        if _find(connection, study_uid, revision) is None:
+            connection.execute(
+                JOB.insert().values(
+                    study_uid=study_uid,
+                    revision=revision,
+                    state=JobState.QUEUED,
+                    attempt=0,
+                    next_try_s=now_s,
+                    verdict="",
+                    reason="",
+                    created_s=now_s,
+                    changed_s=now_s,
+                )
+            )
+        return True
+
+
+def find_job(index: sa.Engine, study_uid: str, revision: int) -> Job | None:
+    """Return the job of one revision."""
+    with reading(index) as connection:
+        return _find(connection, study_uid, revision)
+
+
+def jobs(
+    index: sa.Engine, *, study_uid: str | None = None, states: Sequence[JobState] = ()
+) -> tuple[Job, ...]:
+    """All jobs, or those of one study or in some states, oldest first."""
+    query = sa.select(JOB).order_by(JOB.c.created_s, JOB.c.study_uid, JOB.c.revision)
+    if study_uid is not None:
+        query = query.where(JOB.c.study_uid == study_uid)
+    if states:
+        query = query.where(JOB.c.state.in_(states))
+    with reading(index) as connection:
+        return tuple(_job(row) for row in connection.execute(query))
+
+
+def begin_job(index: sa.Engine, study_uid: str, revision: int, attempt: int, now_s: float) -> bool:
+    """Mark an attempt as running; False if it is no longer wanted (cancelled, superseded, old)."""
+    return _move(
+        index,
+        study_uid,
+        revision,
+        attempt,
+        was=UNFINISHED,
+        state=JobState.RUNNING,
+        changed_s=now_s,
+    )
+
+
+def end_job(
+    index: sa.Engine,
+    study_uid: str,
+    revision: int,
+    attempt: int,
+    *,
+    state: JobState,
+    verdict: str,
+    reason: str,
+    now_s: float,
+) -> bool:
+    """Close an attempt; False if somebody else (a person) closed the job meanwhile."""
+    return _move(
+        index,
+        study_uid,
+        revision,
+        attempt,
+        was=UNFINISHED,
+        state=state,
+        verdict=verdict,
+        reason=reason,
+        changed_s=now_s,
+    )
+
+
+def repeat_job(
+    index: sa.Engine,
+    study_uid: str,
+    revision: int,
+    attempt: int,
+    *,
+    reason: str,
+    not_before_s: float,
+    now_s: float,
+) -> bool:
+    """Give up one attempt and queue the next."""
+    return _move(
+        index,
+        study_uid,
+        revision,
+        attempt,
+        was=UNFINISHED,
+        state=JobState.QUEUED,
+        next_attempt=attempt + 1,
+        reason=reason,
+        next_try_s=not_before_s,
+        changed_s=now_s,
+    )
+
+
+def retry_job(index: sa.Engine, study_uid: str, revision: int, now_s: float) -> bool:
+    """Queue a failed or cancelled job again, because a person asks for it."""
+    job = find_job(index, study_uid, revision)
+    return job is not None and _move(
+        index,
+        study_uid,
+        revision,
+        job.attempt,
+        was=(JobState.FAILED, JobState.CANCELLED),
+        state=JobState.QUEUED,
+        next_attempt=job.attempt + 1,
+        reason="",
+        next_try_s=now_s,
+        changed_s=now_s,
+    )
+
+
+def cancel_job(index: sa.Engine, study_uid: str, revision: int, now_s: float) -> bool:
+    """Take an unfinished job off the list, because a person asks for it."""
+    job = find_job(index, study_uid, revision)
+    return job is not None and _move(
+        index,
+        study_uid,
+        revision,
+        job.attempt,
+        was=UNFINISHED,
+        state=JobState.CANCELLED,
+        reason="cancelled by a person",
+        changed_s=now_s,
+    )
+
+
+def has_later_images(index: sa.Engine, study_uid: str, revision: int) -> bool:
+    """Whether images came after this revision was frozen."""
+    newest = sa.select(STUDY.c.revision).where(STUDY.c.study_uid == study_uid)
+    with reading(index) as connection:
+        return bool((connection.scalar(newest) or 0) > revision)
+
+
+def _move(
+    index: sa.Engine,
+    study_uid: str,
+    revision: int,
+    attempt: int,
+    *,
+    was: Sequence[JobState],
+    next_attempt: int | None = None,
+    **values: object,
+) -> bool:
+    """Change a row only from the state and the attempt that the caller believes it to be in."""
+    change = (
+        JOB.update()
+        .where(JOB.c.study_uid == study_uid, JOB.c.revision == revision)
+        .where(JOB.c.attempt == attempt, JOB.c.state.in_(was))
+        .values(attempt=attempt if next_attempt is None else next_attempt, **values)
+    )
+    with index.begin() as connection:
+        return bool(connection.execute(change).rowcount)
+
+
+def _find(connection: sa.Connection, study_uid: str, revision: int) -> Job | None:
+    query = sa.select(JOB).where(JOB.c.study_uid == study_uid, JOB.c.revision == revision)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _job(row)
+
+
+def _job(row: sa.Row[tuple[object, ...]]) -> Job:
+    values = dict(row._mapping)
+    return Job(**{**values, "state": JobState(str(values["state"]))})

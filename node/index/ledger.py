@@ -1,0 +1,357 @@
+"""The delivery ledger: one row for each result instance and destination.
+
+A row that is stored is never sent again, whatever is repeated: the UID of a result follows from
+its input, so the same result can only ever meet its own row.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from node.index.tables import METADATA, reading
+
+
+class DeliveryState(StrEnum):
+    """The life of a delivery."""
+
+    PENDING = "pending"
+    """To be sent, at `next_try_s` at the earliest."""
+    STORED = "stored"
+    """The destination has it; `status` may hold a warning (0xB000 ...)."""
+    HELD = "held"
+    """Sent only if the destination refuses what it stands in for."""
+    REFUSED = "refused"
+    """Waits for a person: trying again cannot help."""
+    EXPIRED = "expired"
+    """Waits for a person: tried for as long as the configuration says."""
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+
+
+RESULT = sa.Table(
+    "result",
+    METADATA,
+    sa.Column("study_uid", sa.String(64), primary_key=True),
+    sa.Column("revision", sa.Integer, primary_key=True),
+    sa.Column("sop_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("sop_class_uid", sa.String(64), nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("file", sa.Text, nullable=False),
+)
+
+DELIVERY = sa.Table(
+    "delivery",
+    METADATA,
+    sa.Column("sop_instance_uid", sa.String(64), primary_key=True),
+    sa.Column("destination", sa.String(32), primary_key=True),
+    sa.Column("study_uid", sa.String(64), nullable=False, index=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("sop_class_uid", sa.String(64), nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("file", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("created_s", sa.Float, nullable=False),
+    sa.Column("next_try_s", sa.Float, nullable=False),
+    sa.Column("status", sa.Integer),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("changed_s", sa.Float, nullable=False),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One result instance on disk."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    kind: str
+    file: str
+    """Relative to the node's folder of results."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery(Result):
+    """One result instance for one destination."""
+
+    destination: str
+    study_uid: str
+    revision: int
+    state: DeliveryState
+    attempts: int
+    created_s: float
+    """When it was first asked for [epoch seconds]: patience is counted from here."""
+    next_try_s: float
+    status: int | None
+    """The last DIMSE status, if one came."""
+    reason: str
+    changed_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consignment:
+    """What goes to one destination in one association."""
+
+    study_uid: str
+    revision: int
+    destination: str
+    round: int
+    """Attempts made so far by any of its rows: names the next one."""
+    next_try_s: float
+
+
+def register(
+    index: sa.Engine,
+    study_uid: str,
+    revision: int,
+    results: Sequence[Result],
+    *,
+    first_states: Mapping[str, Mapping[str, DeliveryState]],
+    now_s: float,
+) -> None:
+    """Enter results and their deliveries; what is entered already stays as it is.
+
+    Parameters
+    ----------
+    first_states
+        Destination to kind to the state in which a delivery begins; a kind that is absent does
+        not go there.
+    """
+    with index.begin() as connection:
+        for result in results:
+            _enter_result(connection, study_uid, revision, result)
+            for destination, states in first_states.items():
+                if result.kind in states:
+                    _enter_delivery(
+                        connection,
+                        study_uid,
+                        revision,
+                        result,
+                        destination,
+                        states[result.kind],
+                        now_s,
+                    )
+        # What an earlier revision has not sent by now, this one speaks for.
+        connection.execute(
+            DELIVERY.update()
+            .where(DELIVERY.c.study_uid == study_uid, DELIVERY.c.revision < revision)
+            .where(DELIVERY.c.state.in_((DeliveryState.PENDING, DeliveryState.HELD)))
+            .values(
+                state=DeliveryState.SUPERSEDED,
+                reason=f"replaced by revision {revision}",
+                changed_s=now_s,
+            )
+        )
+
+
+def consignments(index: sa.Engine) -> tuple[Consignment, ...]:
+    """Everything that is still to be sent, the most urgent first."""
+    key = (DELIVERY.c.study_uid, DELIVERY.c.revision, DELIVERY.c.destination)
+    pending = DELIVERY.c.state == DeliveryState.PENDING
+    next_try_s = sa.func.min(sa.case((pending, DELIVERY.c.next_try_s)))
+    # The round counts the finished rows too, or a row that a person revives would reuse a key.
+    query = (
+        sa.select(*key, sa.func.max(DELIVERY.c.attempts), next_try_s)
+        .group_by(*key)
+        .having(sa.func.count(sa.case((pending, 1))) > 0)
+        .order_by(next_try_s)
+    )
+    with reading(index) as connection:
+        return tuple(
+            Consignment(
+                study_uid=study,
+                revision=revision,
+                destination=destination,
+                round=attempts,
+                next_try_s=at,
+            )
+            for study, revision, destination, attempts, at in connection.execute(query)
+        )
+
+
+def claim(index: sa.Engine, consignment: Consignment) -> None:
+    """Count an attempt for every pending row before it is made, so that none goes uncounted."""
+    with index.begin() as connection:
+        connection.execute(
+            DELIVERY.update()
+            .where(*_belongs(consignment), DELIVERY.c.state == DeliveryState.PENDING)
+            .where(DELIVERY.c.attempts <= consignment.round)
+            .values(attempts=consignment.round + 1)
+        )
+
+
+def due(index: sa.Engine, consignment: Consignment) -> tuple[Delivery, ...]:
+    """Pending rows of a consignment."""
+    return deliveries(index, sa.and_(*_belongs(consignment)), states=(DeliveryState.PENDING,))
+
+
+def study_deliveries(index: sa.Engine, study_uid: str) -> tuple[Delivery, ...]:
+    """All rows of a study."""
+    return deliveries(index, DELIVERY.c.study_uid == study_uid)
+
+
+def deliveries(
+    index: sa.Engine, where: sa.ColumnElement[bool], states: Sequence[DeliveryState] = ()
+) -> tuple[Delivery, ...]:
+    """Rows that meet a condition, in the order in which they are sent."""
+    query = (
+        sa.select(DELIVERY)
+        .where(where)
+        .order_by(DELIVERY.c.revision, DELIVERY.c.destination, DELIVERY.c.file)
+    )
+    if states:
+        query = query.where(DELIVERY.c.state.in_(states))
+    with reading(index) as connection:
+        return tuple(_delivery(row) for row in connection.execute(query))
+
+
+def settle(
+    index: sa.Engine,
+    row: Delivery,
+    *,
+    state: DeliveryState,
+    status: int | None,
+    reason: str,
+    next_try_s: float,
+    now_s: float,
+) -> None:
+    """Write down what became of one delivery; a row that is stored stays stored."""
+    with index.begin() as connection:
+        connection.execute(
+            DELIVERY.update()
+            .where(
+                DELIVERY.c.sop_instance_uid == row.sop_instance_uid,
+                DELIVERY.c.destination == row.destination,
+                DELIVERY.c.state != DeliveryState.STORED,
+            )
+            .values(
+                state=state, status=status, reason=reason, next_try_s=next_try_s, changed_s=now_s
+            )
+        )
+
+
+def release_held(index: sa.Engine, refused: Delivery, kind: str, now_s: float) -> int:
+    """Let the held instances of `kind` go to a destination that refused another; counts them."""
+    with index.begin() as connection:
+        changed = connection.execute(
+            DELIVERY.update()
+            .where(
+                DELIVERY.c.study_uid == refused.study_uid,
+                DELIVERY.c.revision == refused.revision,
+                DELIVERY.c.destination == refused.destination,
+                DELIVERY.c.kind == kind,
+                DELIVERY.c.state == DeliveryState.HELD,
+            )
+            .values(
+                state=DeliveryState.PENDING,
+                reason=f"in place of {refused.kind}, which was refused",
+                next_try_s=now_s,
+                changed_s=now_s,
+            )
+        )
+        return changed.rowcount
+
+
+def retry_deliveries(index: sa.Engine, study_uid: str, now_s: float) -> int:
+    """Send again what was given up or waits long, because a person asks for it; counts them."""
+    states = (DeliveryState.PENDING, DeliveryState.REFUSED, DeliveryState.EXPIRED)
+    return _change_study(
+        index,
+        study_uid,
+        states,
+        state=DeliveryState.PENDING,
+        next_try_s=now_s,
+        created_s=now_s,
+        changed_s=now_s,
+    )
+
+
+def cancel_deliveries(index: sa.Engine, study_uid: str, now_s: float) -> int:
+    """Send nothing more of a study, because a person asks for it; counts them."""
+    states = (DeliveryState.PENDING, DeliveryState.HELD)
+    return _change_study(
+        index,
+        study_uid,
+        states,
+        state=DeliveryState.CANCELLED,
+        reason="cancelled by a person",
+        changed_s=now_s,
+    )
+
+
+def _change_study(
+    index: sa.Engine, study_uid: str, states: Sequence[DeliveryState], **values: object
+) -> int:
+    with index.begin() as connection:
+        changed = connection.execute(
+            DELIVERY.update()
+            .where(DELIVERY.c.study_uid == study_uid, DELIVERY.c.state.in_(states))
+            .values(**values)
+        )
+        return changed.rowcount
+
+
+def _enter_result(connection: sa.Connection, study_uid: str, revision: int, result: Result) -> None:
+    same = sa.select(RESULT.c.file).where(
+        RESULT.c.study_uid == study_uid,
+        RESULT.c.revision == revision,
+        RESULT.c.sop_instance_uid == result.sop_instance_uid,
+    )
+    if connection.execute(same).one_or_none() is None:
+        connection.execute(
+            RESULT.insert().values(study_uid=study_uid, revision=revision, **vars(result))
+        )
+
+
+def _enter_delivery(
+    connection: sa.Connection,
+    study_uid: str,
+    revision: int,
+    result: Result,
+    destination: str,
+    state: DeliveryState,
+    now_s: float,
+) -> None:
+    same = (
+        DELIVERY.c.sop_instance_uid == result.sop_instance_uid,
+        DELIVERY.c.destination == destination,
+    )
+    if connection.execute(sa.select(DELIVERY.c.state).where(*same)).one_or_none() is None:
+        connection.execute(
+            DELIVERY.insert().values(
+                study_uid=study_uid,
+                revision=revision,
+                destination=destination,
+                state=state,
+                attempts=0,
+                created_s=now_s,
+                next_try_s=now_s,
+                status=None,
+                reason="",
+                changed_s=now_s,
+                **vars(result),
+            )
+        )
+        return
+    # The same instance by a later revision: it goes on under the new one, at most once.
+    open_states = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.SUPERSEDED)
+    connection.execute(
+        DELIVERY.update()
+        .where(*same, DELIVERY.c.revision < revision, DELIVERY.c.state.in_(open_states))
+        .values(revision=revision, file=result.file, state=state, changed_s=now_s)
+    )
+
+
+def _belongs(consignment: Consignment) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        DELIVERY.c.study_uid == consignment.study_uid,
+        DELIVERY.c.revision == consignment.revision,
+        DELIVERY.c.destination == consignment.destination,
+    )
+
+
+def _delivery(row: sa.Row[tuple[object, ...]]) -> Delivery:
+    values = dict(row._mapping)
+    return Delivery(**{**values, "state": DeliveryState(str(values["state"]))})

@@ -1,0 +1,32 @@
+"""Pure: which kind of object stands in for one that a destination does not take."""
+
+from collections.abc import Collection, Mapping
+
+from node.index.ledger import DeliveryState
+
+STANDS_IN: Mapping[str, str] = {
+    "parametric-map": "mbf-mr",
+    "mbf-mr": "pictures",
+    "segmentation": "pictures",
+    "report": "pictures",
+}
+"""Kind -> the next rung down. The numbers of a Parametric Map are also in the derived MR series;
+a Secondary Capture opens everywhere."""
+
+
+def first_states(kinds: Collection[str], wanted: Collection[str]) -> dict[str, DeliveryState]:
+    """In which state the deliveries of each kind begin at a destination.
+
+    Wanted kinds (all, where none are named) are sent. The others wait as stand-ins where they are
+    on a ladder below a wanted one, and are absent otherwise.
+    """
+    if not wanted:
+        return dict.fromkeys(kinds, DeliveryState.PENDING)
+    states = {kind: DeliveryState.PENDING for kind in kinds if kind in wanted}
+    for kind in wanted:
+        below = STANDS_IN.get(kind)
+        while below is not None:
+            if below in kinds:
+                states.setdefault(below, DeliveryState.HELD)
+            below = STANDS_IN.get(below)
+    return states

@@ -1,0 +1,203 @@
+"""What is done with one frozen revision of a study: analyse it, enter what came of it.
+
+Each step may be repeated: the snapshot of a revision never changes, the analysis writes into a
+folder of its own, results carry UIDs that follow from their input, and rows are entered once.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+import sqlalchemy as sa
+
+from node.config import Config
+from node.index import arrivals, jobs, ledger
+from node.index.jobs import JobState
+from node.index.ledger import Result
+from node.representation import first_states
+from node.spool import Spool
+from node.workflow.child import COMMAND, run_analysis
+from node.workflow.folders import Folders
+
+log = logging.getLogger(__name__)
+
+LANE = "study"
+CRASHES_REPEATED = 2
+"""How often an analysis that was ended from outside (out of memory) is tried again."""
+REPEAT_AFTER_S = 60.0
+
+
+class Steps(Protocol):
+    """The part of the engine that a handler uses."""
+
+    def step(self, name: str, function: Callable[..., object], *args: object) -> object:
+        """Run one step, once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """One attempt at one revision; its key names the durable work."""
+
+    study_uid: str
+    revision: int
+    attempt: int
+
+    @property
+    def key(self) -> str:
+        """``study:<study UID>:<revision>:<attempt>``."""
+        return f"{LANE}:{self.study_uid}:{self.revision}:{self.attempt}"
+
+    @classmethod
+    def from_key(cls, key: str) -> "Ticket":
+        """Read a key that `key` wrote."""
+        _, study_uid, revision, attempt = key.split(":")
+        return cls(study_uid=study_uid, revision=int(revision), attempt=int(attempt))
+
+
+class StudyWork:
+    """The handler of the lane ``study``."""
+
+    def __init__(
+        self,
+        index: sa.Engine,
+        config: Config,
+        *,
+        command: Sequence[str] = COMMAND,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._index = index
+        self._config = config
+        self._command = command
+        self._clock = clock
+        self._spool = Spool.open(config.storage)
+        self._folders = Folders(config.storage)
+
+    def handle(self, steps: Steps, key: str) -> None:
+        """Bring one attempt to its end."""
+        ticket = Ticket.from_key(key)
+        if not steps.step("begin", self.begin, key):
+            return
+        outcome = cast("dict[str, object]", steps.step("analyse", self.analyse, key))
+        steps.step("conclude", self.conclude, key, outcome)
+        self._folders.drop_work(ticket.study_uid, ticket.revision, ticket.attempt)
+
+    def begin(self, key: str) -> bool:
+        """Mark the job as running, if it is still wanted."""
+        return jobs.begin_job(self._index, *_place(key), now_s=self._clock())
+
+    def analyse(self, key: str) -> dict[str, object]:
+        """Run the analysis and keep what it made; returns its answer, or why there is none."""
+        ticket = Ticket.from_key(key)
+        images = self._link(ticket)
+        out = self._work(ticket) / f"made-{time.monotonic_ns()}"
+        ended = run_analysis(
+            self._command,
+            images,
+            out,
+            timeout_s=self._config.analysis.timeout_s,
+            wanted=lambda: self._is_wanted(ticket),
+        )
+        if ended.answer is None:
+            return {"failure": ended.failure, "repeat_helps": ended.repeat_helps}
+        folder = self._folders.keep_results(out, ticket.study_uid, ticket.revision, ticket.attempt)
+        return {"answer": _essence(ended.answer), "folder": folder}
+
+    def conclude(self, key: str, outcome: dict[str, object]) -> str:
+        """Enter the results and what is to be sent, and close the job; returns its state."""
+        ticket = Ticket.from_key(key)
+        if "answer" not in outcome:
+            return self._give_up(ticket, str(outcome["failure"]), bool(outcome["repeat_helps"]))
+        answer = cast("dict[str, object]", outcome["answer"])
+        verdict, reason = str(answer["status"]), str(answer["reason"])
+        state = JobState.DONE
+        if jobs.has_later_images(self._index, ticket.study_uid, ticket.revision):
+            state, reason = JobState.SUPERSEDED, "later images came before the results were sent"
+        else:
+            self._register(ticket, _results(answer, str(outcome["folder"])))
+        jobs.end_job(
+            self._index,
+            *_place(key),
+            state=state,
+            verdict=verdict,
+            reason=reason,
+            now_s=self._clock(),
+        )
+        log.info("study %s revision %d: %s, %s", ticket.study_uid, ticket.revision, state, verdict)
+        return state
+
+    def _register(self, ticket: Ticket, results: Sequence[Result]) -> None:
+        kinds = {result.kind for result in results}
+        ledger.register(
+            self._index,
+            ticket.study_uid,
+            ticket.revision,
+            results,
+            first_states={
+                destination.name: first_states(kinds, destination.objects)
+                for destination in self._config.delivery.destinations
+            },
+            now_s=self._clock(),
+        )
+
+    def _give_up(self, ticket: Ticket, failure: str, repeat_helps: bool) -> str:  # noqa: FBT001
+        now_s = self._clock()
+        place = (ticket.study_uid, ticket.revision, ticket.attempt)
+        log.error("study %s revision %d: %s", ticket.study_uid, ticket.revision, failure)
+        if repeat_helps and ticket.attempt < CRASHES_REPEATED:
+            jobs.repeat_job(
+                self._index,
+                *place,
+                reason=failure,
+                not_before_s=now_s + REPEAT_AFTER_S * 2**ticket.attempt,
+                now_s=now_s,
+            )
+            return JobState.QUEUED
+        jobs.end_job(
+            self._index, *place, state=JobState.FAILED, verdict="", reason=failure, now_s=now_s
+        )
+        return JobState.FAILED
+
+    def _link(self, ticket: Ticket) -> Path:
+        """Give the analysis a folder of its own with the images of the revision, hard-linked."""
+        rows = arrivals.snapshot(self._index, ticket.study_uid, ticket.revision)
+        folder = self._work(ticket) / "images"
+        self._spool.link_study([row.file for row in rows], folder)
+        log.info("study %s revision %d: %d images", ticket.study_uid, ticket.revision, len(rows))
+        return folder
+
+    def _is_wanted(self, ticket: Ticket) -> bool:
+        job = jobs.find_job(self._index, ticket.study_uid, ticket.revision)
+        return job is not None and job.state is JobState.RUNNING
+
+    def _work(self, ticket: Ticket) -> Path:
+        return self._folders.work(ticket.study_uid, ticket.revision, ticket.attempt)
+
+
+def _place(key: str) -> tuple[str, int, int]:
+    ticket = Ticket.from_key(key)
+    return ticket.study_uid, ticket.revision, ticket.attempt
+
+
+def _essence(answer: dict[str, object]) -> dict[str, object]:
+    """Keep of the answer what the ledger needs; the tables of numbers stay in the objects."""
+    return {
+        "status": str(answer["status"]),
+        "reason": str(answer.get("reason") or ""),
+        "objects": answer.get("objects") or [],
+    }
+
+
+def _results(answer: dict[str, object], folder: str) -> list[Result]:
+    objects = cast("list[dict[str, str]]", answer["objects"])
+    return [
+        Result(
+            sop_instance_uid=made["sop_instance_uid"],
+            sop_class_uid=made["sop_class_uid"],
+            kind=made["kind"],
+            file=f"{folder}/{Path(made['file']).name}",
+        )
+        for made in objects
+    ]

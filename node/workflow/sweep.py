@@ -1,0 +1,85 @@
+"""The reconciler: whatever the tables say is unfinished and the engine does not drive is started.
+
+No timer is kept anywhere: after any downtime, or with the engine's database lost, the next sweep
+finds the same work.
+"""
+
+import logging
+from typing import Protocol
+
+import sqlalchemy as sa
+
+from node.completion import judge
+from node.config import Completion
+from node.engine import Progress, Work
+from node.index import jobs
+from node.index.arrivals import frozen_studies, open_studies
+from node.index.jobs import UNFINISHED, Job, JobState
+from node.workflow.study import LANE, Ticket
+
+log = logging.getLogger(__name__)
+
+GIVE_UP_AFTER = 5
+"""Attempts of one job that may end without a conclusion before a person is asked."""
+
+
+class Driver(Protocol):
+    """The part of the engine that a sweep uses."""
+
+    def start(self, key: str, not_before_s: float | None = None) -> None:
+        """Start a key unless it was started before."""
+
+    def cancel(self, key: str) -> None:
+        """Let a key not begin another step."""
+
+    def status(self, key: str) -> Progress | None:
+        """How far a key is."""
+
+
+def freeze_complete_studies(index: sa.Engine, settings: Completion, now_s: float) -> None:
+    """Queue every study that has arrived whole, or has been quiet for long enough."""
+    for study in open_studies(index, now_s):
+        if judge(study, now_s, settings).complete:
+            jobs.freeze_and_add(index, study.study_uid, study.revision, now_s)
+
+
+def adopt_frozen_studies(index: sa.Engine, now_s: float) -> None:
+    """Queue what is frozen but has no job; at start, after a restored backup for example."""
+    for study_uid, revision in frozen_studies(index):
+        jobs.freeze_and_add(index, study_uid, revision, now_s)
+
+
+def drive_jobs(index: sa.Engine, engine: Driver, live: dict[str, Work], now_s: float) -> None:
+    """See to it that every unfinished job is under way, and no cancelled one."""
+    unfinished = jobs.jobs(index, states=UNFINISHED)
+    wanted = {_ticket(job).key: job for job in unfinished}
+    for key, job in wanted.items():
+        if key not in live:
+            _start(index, engine, job, key, now_s)
+    for key, work in live.items():
+        if key.startswith(f"{LANE}:") and key not in wanted and not _is_running(work):
+            engine.cancel(key)
+
+
+def _start(index: sa.Engine, engine: Driver, job: Job, key: str, now_s: float) -> None:
+    progress = engine.status(key)
+    if progress is None:
+        engine.start(key, job.next_try_s if job.next_try_s > now_s else None)
+        return
+    # The engine is through with it, and yet the row is open: an error that nobody foresaw.
+    place = (job.study_uid, job.revision, job.attempt)
+    reason = f"the work on it ended unforeseen ({progress}); the log has the cause"
+    log.error("study %s revision %d: %s", job.study_uid, job.revision, reason)
+    if progress is Progress.FAILED and job.attempt + 1 >= GIVE_UP_AFTER:
+        jobs.end_job(index, *place, state=JobState.FAILED, verdict="", reason=reason, now_s=now_s)
+    else:
+        jobs.repeat_job(index, *place, reason=reason, not_before_s=now_s, now_s=now_s)
+
+
+def _ticket(job: Job) -> Ticket:
+    return Ticket(study_uid=job.study_uid, revision=job.revision, attempt=job.attempt)
+
+
+def _is_running(work: Work) -> bool:
+    # A running one notices by itself, and has its conclusion to write.
+    return work.progress is Progress.RUNNING
