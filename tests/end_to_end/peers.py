@@ -26,11 +26,6 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def image(study: str, series: str, number: int, of: int | None = None) -> Dataset:
     """One small MR image with a patient who must not turn up anywhere."""
     made = Dataset()
@@ -69,9 +64,6 @@ def send(port: int, images: list[Dataset]) -> list[str]:
     acknowledged = []
     deadline = time.monotonic() + 60
     while waiting and time.monotonic() < deadline:
-        if not listens(port):  # pynetdicom leaves a socket open where a connection is refused
-            time.sleep(0.1)
-            continue
         scanner = AE("SCANNER")
         scanner.acse_timeout = scanner.dimse_timeout = 3.0
         scanner.add_requested_context(MRImageStorage, ExplicitVRLittleEndian)

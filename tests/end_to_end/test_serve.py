@@ -4,6 +4,9 @@ import pytest
 
 from tests.end_to_end.peers import Node, Pacs, destination, send, study_of, wait_for
 
+# pynetdicom leaves the socket of a refused connection to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket")
+
 
 @pytest.fixture
 def pacs():
