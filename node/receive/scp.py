@@ -1,41 +1,52 @@
-"""The network side of intake: pynetdicom negotiates and calls, `Intake` decides."""
+"""The listening side: one thread accepts, one thread serves each peer, and floods stay outside.
+
+A session is *new* until its association is accepted. New ones are bounded in time and in number:
+when there are too many, the oldest gives way, so that a flood of silent peers never keeps a real
+one from its handshake. The TLS handshake belongs to the peer's own thread for the same reason.
+"""
 
 import logging
+import socket
+import ssl
+import threading
+import time
 from typing import Self
 
-from pynetdicom import AE, evt
-from pynetdicom.dimse_primitives import C_STORE
-from pynetdicom.events import Event
-from pynetdicom.transport import ThreadedAssociationServer
-
 from node.config import Receive
-from node.receive.contexts import supported_contexts
-from node.receive.intake import CANNOT_UNDERSTAND, Intake, Received
+from node.errors import SpoolError
+from node.receive import gate
+from node.receive.gate import Peer, Refusal
+from node.receive.intake import Intake
+from node.receive.session import Session
 
 LOGGER = logging.getLogger(__name__)
+
+_MOST_NEW = 64
 
 
 class Scp:
     """A listening Storage and Verification SCP."""
 
-    def __init__(self, settings: Receive, intake: Intake) -> None:
+    def __init__(
+        self, settings: Receive, intake: Intake, *, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._settings = settings
         self._intake = intake
-        self._entity = AE(settings.ae_title)
-        self._entity.require_called_aet = True
-        self._entity.require_calling_aet = list(settings.calling_ae_titles)
-        self._entity.maximum_associations = settings.maximum_associations
-        self._entity.network_timeout = settings.network_timeout_s
-        self._entity.supported_contexts = supported_contexts()
-        self._server: ThreadedAssociationServer | None = None
+        self._tls = tls
+        self._listener: socket.socket | None = None
+        self._lock = threading.Lock()
+        self._new: dict[Session, threading.Thread] = {}  # in the order of their coming
+        self._established: dict[Session, threading.Thread] = {}
+        self._stopping = False
 
     def start(self) -> Self:
         """Listen; return at once."""
-        self._server = self._entity.start_server(
+        self._listener = socket.create_server(
             (self._settings.host, self._settings.port),
-            block=False,
-            evt_handlers=[(evt.EVT_C_STORE, self._on_store), (evt.EVT_C_ECHO, lambda _: 0x0000)],
+            family=socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET,
+            backlog=128,
         )
+        threading.Thread(target=self._accept_all, args=(self._listener,), daemon=True).start()
         LOGGER.info(
             "listening on %s:%d as %s", self._settings.host, self.port, self._settings.ae_title
         )
@@ -44,24 +55,85 @@ class Scp:
     @property
     def port(self) -> int:
         """The port, also where the configuration leaves the choice to the system (0)."""
-        if self._server is None:
+        if self._listener is None:
             raise RuntimeError("not listening")
-        return int(self._server.server_address[1])
+        return int(self._listener.getsockname()[1])
 
-    def stop(self) -> None:
-        """Stop listening and end the associations."""
-        self._entity.shutdown()
+    def stop(self, *, patience_s: float = 10.0) -> None:
+        """Stop listening; what is being kept is still kept and answered, then associations end."""
+        with self._lock:
+            self._stopping = True
+            sessions = self._new | self._established
+        if self._listener is not None:
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+        for session in sessions:
+            session.interrupt()
+        deadline_s = time.monotonic() + patience_s
+        for thread in sessions.values():
+            thread.join(max(0.0, deadline_s - time.monotonic()))
 
-    def _on_store(self, event: Event) -> int:
-        request = event.request
-        if not isinstance(request, C_STORE) or request.DataSet is None:
-            return CANNOT_UNDERSTAND
-        return self._intake.store(
-            Received(
-                sop_class_uid=str(request.AffectedSOPClassUID),
-                sop_instance_uid=str(request.AffectedSOPInstanceUID),
-                transfer_syntax_uid=str(event.context.transfer_syntax),
-                calling_ae=str(event.assoc.requestor.ae_title).strip(),
-                data=(request.DataSet.getvalue(),),
+    def _accept_all(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                stream, _ = listener.accept()
+            except OSError as error:
+                if self._stopping:
+                    return
+                # Out of file descriptors, most likely: those of others come back with time.
+                LOGGER.error("cannot accept a connection: %s", error.strerror)  # noqa: TRY400
+                time.sleep(0.1)
+                continue
+            self._begin(stream)
+
+    def _begin(self, stream: socket.socket) -> None:
+        try:
+            session = Session(
+                stream,
+                settings=self._settings,
+                intake=self._intake,
+                tls=self._tls,
+                admit=self._admit,
             )
-        )
+        except OSError:  # gone before we could look
+            stream.close()
+            return
+        thread = threading.Thread(target=self._run, args=(session,), daemon=True)
+        with self._lock:
+            if self._stopping:
+                stream.close()
+                return
+            if len(self._new) >= _MOST_NEW:
+                next(iter(self._new)).interrupt()
+            self._new[session] = thread
+        thread.start()
+
+    def _run(self, session: Session) -> None:
+        try:
+            session.run()
+        except Exception:
+            LOGGER.exception("a session failed")  # a defect of ours: the text names code, not data
+        finally:
+            with self._lock:
+                self._new.pop(session, None)
+                self._established.pop(session, None)
+
+    def _admit(self, session: Session, peer: Peer) -> Refusal | None:
+        """Decide about an association, and count it where it may begin."""
+        refusal = gate.refusal(peer, self._settings)
+        if refusal is not None:
+            return refusal
+        try:
+            self._intake.check_room()
+        except SpoolError:
+            return gate.NO_ROOM
+        with self._lock:
+            of_this_address = sum(other.address == peer.address for other in self._established)
+            if (
+                len(self._established) >= self._settings.maximum_associations
+                or of_this_address >= self._settings.maximum_associations_per_address
+            ):
+                return gate.TOO_MANY
+            if session in self._new:
+                self._established[session] = self._new.pop(session)
+        return None

@@ -173,12 +173,21 @@ def test_a_wrong_title_is_rejected_with_its_reason(
     assert (answer.result, answer.result_source, answer.diagnostic) == (1, 1, diagnostic)
 
 
-def test_a_full_disk_is_answered_as_out_of_resources(
-    receiver, associate, storage, index, mr_instance
+def test_a_disk_that_fills_up_refuses_instances_and_then_associations(
+    receiver, associate, storage, index, mr_instance, monkeypatch
 ):
-    association = associate(receiver(minimum_free_bytes=2**62))
-    assert association.send_c_store(mr_instance(1)).Status == 0xA700
-    assert stored_files(storage, index) == []
+    scp = receiver(minimum_free_bytes=1000)
+    association = associate(scp)
+    assert association.send_c_store(mr_instance(1)).Status == 0x0000
+    monkeypatch.setattr(Spool, "free_bytes", lambda _: 999)
+    assert association.send_c_store(mr_instance(2)).Status == 0xA700
+    late = associate(scp)
+    assert late.is_rejected
+    answer = late.acceptor.primitive
+    assert (answer.result, answer.result_source, answer.diagnostic) == (2, 3, 1)
+    monkeypatch.undo()
+    assert association.send_c_store(mr_instance(2)).Status == 0x0000
+    assert len(stored_files(storage, index)) == 2
 
 
 def test_a_vanished_spool_is_answered_as_out_of_resources(

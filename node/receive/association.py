@@ -1,0 +1,189 @@
+"""One association, in one thread that sleeps in the kernel: nothing is polled, nothing is queued.
+
+The states are those of an acceptor (PS3.8 section 9.2): wait for the request, answer it, take
+messages until release, abort or silence.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from node.receive import messages, wire
+from node.receive.contexts import VERIFICATION
+from node.receive.intake import Announcement, Answer, Incoming, Intake
+from node.receive.messages import Command, Fragment
+from node.receive.negotiation import LONGEST_PDU, Agreement, Context
+
+_LONGEST_COMMAND = 2**16
+_SLACK = 2**16  # some peers count the header in or out of what was agreed
+
+
+@dataclass
+class Tally:
+    """What happened on one association, for log and audit trail."""
+
+    stored: int = 0
+    refused: int = 0
+    studies: dict[str, Counter[str]] = field(default_factory=dict)
+    """SOP class → number, by Study Instance UID."""
+
+    def count(self, answer: Answer, sop_class_uid: str) -> None:
+        """Add one C-STORE."""
+        if answer.status == messages.SUCCESS:
+            self.stored += 1
+            self.studies.setdefault(answer.study_uid, Counter())[sop_class_uid] += 1
+        else:
+            self.refused += 1
+
+
+class _Sink(Protocol):
+    """Where the data set of the message under way goes."""
+
+    def add(self, piece: memoryview) -> None: ...
+
+    def finish(self) -> int: ...
+
+    def abandon(self) -> None: ...
+
+
+class Association:
+    """Serves one peer after its association was accepted."""
+
+    def __init__(
+        self,
+        connection: wire.Connection,
+        agreement: Agreement,
+        *,
+        calling_ae: str,
+        intake: Intake,
+    ) -> None:
+        self._connection = connection
+        self._agreement = agreement
+        self._calling_ae = calling_ae
+        self._intake = intake
+        self.tally = Tally()
+        self._command_bytes = bytearray()
+        self._command: Command | None = None
+        self._context_id = 0
+        self._sink: _Sink | None = None
+
+    def serve(self) -> None:
+        """Take messages until the peer releases or aborts.
+
+        Raises
+        ------
+        PeerError
+            The peer is gone, silent, or does not keep to the protocol.
+        """
+        try:
+            while True:
+                kind, body = self._connection.read_pdu(longest=LONGEST_PDU + _SLACK)
+                if kind == wire.DATA_TF:
+                    for fragment in messages.fragments(body):
+                        self._take(fragment)
+                elif kind == wire.RELEASE_RQ:
+                    self._connection.send(wire.RELEASE_RP)
+                    return
+                elif kind == wire.ABORT:
+                    return
+                else:
+                    raise wire.UnexpectedPduError("a PDU that has no place in an association")
+        finally:
+            if self._sink is not None:
+                self._sink.abandon()
+
+    def _take(self, fragment: Fragment) -> None:
+        if fragment.is_command:
+            self._take_command(fragment)
+        elif self._sink is None or fragment.context_id != self._context_id:
+            raise wire.ProtocolError("a data set that nothing announced")
+        else:
+            self._sink.add(fragment.data)
+            if fragment.is_last:
+                self._finish()
+
+    def _take_command(self, fragment: Fragment) -> None:
+        if self._sink is not None:
+            raise wire.ProtocolError("a command in the middle of a data set")
+        self._command_bytes += fragment.data
+        if len(self._command_bytes) > _LONGEST_COMMAND:
+            raise wire.ProtocolError("a command that does not end")
+        if not fragment.is_last:
+            return
+        context = self._agreement.contexts.get(fragment.context_id)
+        if context is None:
+            raise wire.ProtocolError("a presentation context that was not accepted")
+        self._command = messages.read_command(bytes(self._command_bytes))
+        self._command_bytes.clear()
+        self._context_id = fragment.context_id
+        self._begin(self._command, context)
+
+    def _begin(self, command: Command, context: Context) -> None:
+        if command.field & messages.RESPONSE or command.field == messages.C_CANCEL_RQ:
+            self._sink = _Void(0) if command.has_data_set else None
+            self._command = None
+            return
+        self._sink = self._sink_for(command, context)
+        if not command.has_data_set:
+            self._finish()
+
+    def _sink_for(self, command: Command, context: Context) -> "_Sink":
+        if command.field == messages.C_ECHO_RQ and context.abstract_syntax == VERIFICATION:
+            return _Void(messages.SUCCESS)
+        if command.field != messages.C_STORE_RQ or context.abstract_syntax == VERIFICATION:
+            return _Void(messages.UNRECOGNIZED_OPERATION)
+        if command.sop_class_uid != context.abstract_syntax:
+            return _Void(messages.SOP_CLASS_NOT_SUPPORTED)
+        incoming = self._intake.begin(
+            Announcement(
+                sop_class_uid=command.sop_class_uid,
+                sop_instance_uid=command.sop_instance_uid,
+                transfer_syntax_uid=context.transfer_syntax,
+                calling_ae=self._calling_ae,
+            )
+        )
+        return _Store(incoming, command.sop_class_uid, self.tally.count)
+
+    def _finish(self) -> None:
+        sink, self._sink = self._sink, None
+        if sink is None:
+            return
+        status = sink.finish()
+        if self._command is not None:
+            answer = messages.response(self._command, status, self._context_id)
+            self._connection.send(answer)
+
+
+class _Void:
+    """Takes a data set that nobody wants and answers with a fixed status."""
+
+    def __init__(self, status: int) -> None:
+        self._status = status
+
+    def add(self, piece: memoryview) -> None:
+        """Forget it."""
+
+    def finish(self) -> int:
+        return self._status
+
+    def abandon(self) -> None:
+        """Nothing is held."""
+
+
+class _Store:
+    """Takes the data set of a C-STORE."""
+
+    def __init__(
+        self, incoming: Incoming, sop_class_uid: str, count: Callable[[Answer, str], None]
+    ) -> None:
+        self._incoming = incoming
+        self._sop_class_uid = sop_class_uid
+        self._count = count
+        self.add = incoming.add
+        self.abandon = incoming.abandon
+
+    def finish(self) -> int:
+        answer = self._incoming.finish()
+        self._count(answer, self._sop_class_uid)
+        return answer.status

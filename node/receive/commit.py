@@ -1,0 +1,71 @@
+"""Many answers after one flush: whoever's turn it is commits for all who wait.
+
+Each association flushes its own file; moving, flushing the folder and the transaction of the index
+are shared. With one association nothing waits; with many, three flushes an instance become one.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+
+import sqlalchemy as sa
+
+from node.index.arrivals import Arrival, Outcome, record
+from node.spool import Spool, SpoolFile
+
+
+class _Wish:
+    """One sealed file that wants to be placed and recorded."""
+
+    def __init__(self, file: SpoolFile, arrival: Arrival) -> None:
+        self.file = file
+        self.arrival = arrival
+        self.outcome: Outcome | None = None
+        self.error: Exception | None = None
+
+
+class Committer:
+    """Places and records sealed files, for any number of threads."""
+
+    def __init__(self, spool: Spool, index: sa.Engine) -> None:
+        self._spool = spool
+        self._index = index
+        self._turn = threading.Lock()
+        self._queue = threading.Lock()
+        self._waiting: list[_Wish] = []
+
+    def commit(self, file: SpoolFile, arrival: Arrival) -> Outcome:
+        """Place and record; when this returns, both survive power loss.
+
+        `arrival.file` is filled in here. Where this raises, the file stays in the spool: the
+        transaction may have reached the disk all the same.
+        """
+        wish = _Wish(file, arrival)
+        with self._queue:
+            self._waiting.append(wish)
+        with self._turn:
+            if wish.outcome is None and wish.error is None:
+                with self._queue:
+                    wishes, self._waiting = self._waiting, []
+                self._fulfil(wishes)
+        if wish.error is not None:
+            raise wish.error
+        if wish.outcome is None:
+            raise RuntimeError("a wish was forgotten")
+        return wish.outcome
+
+    def _fulfil(self, wishes: Sequence[_Wish]) -> None:
+        try:
+            names = self._spool.place([wish.file for wish in wishes])
+            arrivals = [
+                replace(wish.arrival, file=name) for wish, name in zip(wishes, names, strict=True)
+            ]
+            outcomes = record(self._index, arrivals)
+        except Exception as error:  # noqa: BLE001  handed to every thread that waits
+            for wish in wishes:
+                wish.error = error
+            return
+        for wish, name, outcome in zip(wishes, names, outcomes, strict=True):
+            if outcome is Outcome.DUPLICATE:
+                self._spool.drop(name)
+            wish.outcome = outcome
