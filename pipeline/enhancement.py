@@ -19,6 +19,9 @@ _ARRIVAL_WINDOW_S = 1.5
 _LATE_SHARE = 0.1
 """Blood keeps at least this share of its rise; what moves through a pixel does not."""
 
+_ALONE = 0.1
+"""Worth of a left ventricle without an earlier neighbour, which may be the right one itself."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Enhancement:
@@ -100,7 +103,7 @@ def find_ventricles(
     best: tuple[float, _Blob, _Blob | None] | None = None
     for lv in sorted(blobs, key=lambda blob: -blob.score)[:12]:
         rv, share = _partner(lv, blobs)
-        score = lv.score * (0.3 + 0.7 * share)
+        score = lv.score * (_ALONE + (1 - _ALONE) * share)
         if best is None or score > best[0]:
             best = score, lv, rv
     if best is None or best[0] <= 0:
@@ -189,13 +192,13 @@ def _solidity(mask: BoolArray) -> float:
 def _partner(lv: _Blob, blobs: list[_Blob]) -> tuple[_Blob | None, float]:
     """Find the right ventricle: a blob beside `lv` that the agent reached earlier."""
     best: _Blob | None = None
-    best_share = 0.0
+    best_likeness, largest = 0.0, 0.0
     for blob in blobs:
         gap_mm = float(lv.distance_mm[blob.mask].min())
         lead_s = lv.arrival_s - blob.arrival_s
         if not (2 <= gap_mm <= 30 and 1.0 <= lead_s <= 20):
             continue
-        share = blob.area_cm2 / 5 * min(1.0, lead_s / 2)
-        if share > best_share:
-            best, best_share = blob, share
-    return best, min(1.0, best_share)
+        likeness = min(1.0, blob.area_cm2 / 2) * min(1.0, lead_s / 2)
+        if likeness * blob.area_cm2 > largest:
+            best, best_likeness, largest = blob, likeness, likeness * blob.area_cm2
+    return best, best_likeness

@@ -10,6 +10,7 @@ from pipeline.study import FloatArray
 MINIMUM_FRAMES = 8
 _FIRST_PASS_S = 15.0
 """From half the rise of the left ventricle; recirculation comes later."""
+_SMOOTHING_FRAMES = 0.8
 
 
 def peak_lv_frame(
@@ -37,12 +38,13 @@ def peak_lv_frame(
     ventricles = find_ventricles(frames, time_s, spacing_mm)
     if ventricles is None:
         raise NoBolusError("no contrast agent was seen to pass through the left ventricle")
-    pool = frames[:, ventricles.lv_core].mean(axis=1)
+    # The brightest part: neither papillary muscles nor, where it moves, the wall.
+    pool = np.percentile(frames[:, ventricles.lv_core], 90, axis=1)
     return _first_peak(pool, time_s, ventricles.lv_arrival_s)
 
 
 def _first_peak(curve: FloatArray, time_s: FloatArray, arrival_s: float) -> int:
-    smooth = ndimage.gaussian_filter1d(curve.astype(float), 0.6, mode="nearest")
+    smooth = ndimage.gaussian_filter1d(curve.astype(float), _SMOOTHING_FRAMES, mode="nearest")
     since_s = time_s - arrival_s
     inside = (since_s >= 0) & (since_s <= _FIRST_PASS_S)
     if not inside.any():
