@@ -4,17 +4,29 @@ Every field has a default that works on one machine, so an empty file is a valid
 that receives and analyses but delivers nowhere.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
 
 from node.errors import UsageError
 
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-~][ -~]{0,15}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+
+
+def _regular_expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from error
+    return text
+
+
+Pattern = Annotated[str, AfterValidator(_regular_expression)]
 PositiveInt = Annotated[int, Field(ge=1)]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 of a certificate (DER), as `openssl x509 -fingerprint -sha256` prints it, in lower case
@@ -136,7 +148,7 @@ class Storage(_Settings):
 class ProtocolPhysics(_Settings):
     """Physical parameters for series whose headers do not carry them."""
 
-    protocol: str
+    protocol: Pattern
     """Regular expression, searched in protocol name and series description, case ignored."""
     repetition_time_ms: PositiveFloat | None = None
     saturation_delay_ms: PositiveFloat | None = None
@@ -156,9 +168,9 @@ class Analysis(_Settings):
     """None: by field strength."""
     t1_myocardium_ms: PositiveFloat | None = None
     dual_bolus_ratio: PositiveFloat = 10.0
-    rest_words: tuple[str, ...] = ()
+    rest_words: tuple[Pattern, ...] = ()
     """Further regular expressions that mark a series as rest, beside the built-in ones."""
-    stress_words: tuple[str, ...] = ()
+    stress_words: tuple[Pattern, ...] = ()
     protocols: tuple[ProtocolPhysics, ...] = ()
     timeout_s: PositiveFloat = 1800.0
 
