@@ -30,7 +30,6 @@ from pipeline.study import (
     InputSeries,
     PerfusionSlice,
     PerfusionStudy,
-    Physics,
     Readout,
     State,
 )
@@ -129,8 +128,9 @@ class _Builder:
         self._note_recognition(found, rate)
         for note in (*physics_notes, *assumptions(physics)):
             self._note(note)
-        readable = _from_first_frame(readable)
-        source = self._input(found, prebolus)
+        start = min(float(built.time_s[0]) for built, _ in readable)
+        readable = [(_since(built, start), where) for built, where in readable]
+        source = self._input(found, prebolus, start)
         return _Built(
             first_pass=FirstPass(
                 label=self._label,
@@ -236,9 +236,13 @@ class _Builder:
         return np.stack(images), [track.proton_density[i] for i in good], density
 
     def _input(
-        self, found: Pass, prebolus: Prebolus | None
+        self, found: Pass, prebolus: Prebolus | None, start: float
     ) -> tuple[InputSeries, SliceSource] | None:
-        """Read the separate series for the input function, if there is one."""
+        """Read the separate series for the input function, if there is one.
+
+        A series of the same bolus keeps the clock of the slices, which starts at `start`; a dilute
+        bolus has its own, from its first frame.
+        """
         if found.input_track is not None:
             track, kind, ratio = found.input_track, InputKind.DUAL_SEQUENCE, 1.0
             sentence = "A separate low-resolution series is there for the input function."
@@ -247,24 +251,26 @@ class _Builder:
             sentence = f"A dilute bolus is there for the input function: {prebolus.reason}."
         else:
             return None
-        physics: Physics
         physics, notes = read_physics(track.first.header, self._config)
         built = self._slice(track, physics.readout)
         if built is None:
             return None
+        own_start = start if found.input_track is not None else float(built[0].time_s[0])
         self._note(sentence)
         for note in notes:
             self._note(f"Input function series: {note}")
-        series = InputSeries(kind=kind, slice=built[0], readout=physics.readout, dose_ratio=ratio)
+        series = InputSeries(
+            kind=kind,
+            slice=_since(built[0], own_start),
+            readout=physics.readout,
+            dose_ratio=ratio,
+        )
         return series, built[1]
 
 
-def _from_first_frame(
-    slices: Sequence[tuple[PerfusionSlice, SliceSource]],
-) -> list[tuple[PerfusionSlice, SliceSource]]:
-    """Set the clock to the first frame of all slices."""
-    start = min(float(built.time_s[0]) for built, _ in slices)
-    return [(replace(built, time_s=built.time_s - start), source) for built, source in slices]
+def _since(built: PerfusionSlice, start: float) -> PerfusionSlice:
+    """Set the clock of a slice."""
+    return replace(built, time_s=built.time_s - start)
 
 
 def _distance_mm(one: Frame, other: Frame) -> float:

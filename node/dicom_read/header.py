@@ -80,7 +80,7 @@ class Header:
         for layer in self._layers:
             present = layer.keys()
             for tag in range(first, first + 0xF0):
-                if tag not in present or str(_value(layer, tag)).strip() != creator:
+                if tag not in present or not _is_creator(_value(layer, tag), creator):
                     continue
                 value = _value(layer, (tag & 0xFFFF0000) + ((tag & 0xFF) << 8) + element)
                 if value is not None:
@@ -103,6 +103,11 @@ def _value(dataset: Dataset, tag: int | None) -> object:
     except Exception:  # noqa: BLE001  a hostile value makes pydicom raise anything at all
         return None
     return None if value is None or (hasattr(value, "__len__") and len(value) == 0) else value
+
+
+def _is_creator(value: object, creator: str) -> bool:
+    """Whether a private block is reserved by `creator`; its case differs between versions."""
+    return str(value).strip().upper() == creator.upper()
 
 
 def _several(value: object) -> tuple[object, ...]:

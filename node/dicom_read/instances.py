@@ -54,7 +54,10 @@ class Aside:
         error: type[NoPerfusionError] | None = None,
     ) -> None:
         """Set `files` aside; `error`: they are perfusion images, but cannot be used."""
-        self._files[what, reason].extend(files)
+        paths = list(files)
+        if not paths:
+            return
+        self._files[what, reason].extend(paths)
         if error is not None:
             self.errors.add(error)
 

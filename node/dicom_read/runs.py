@@ -20,7 +20,13 @@ from node.dicom_read.recognise import (
     speaks_of_perfusion,
 )
 from node.dicom_read.sources import NotShortAxisError
-from node.dicom_read.times import Timing, clock_timing, find_timing, start_seconds
+from node.dicom_read.times import (
+    Timing,
+    clock_timing,
+    find_timing,
+    same_moments,
+    start_seconds,
+)
 from pipeline.study import FloatArray
 
 _MOST_SLICES = 12
@@ -97,7 +103,10 @@ def _runs_of_series(frames: Sequence[Frame], aside: Aside) -> list[Run] | str:
     if len(slices) > _MOST_SLICES:
         return f"it covers {len(slices)} positions: a stack or a volume, no dynamic series"
     slices = [_first_echoes(_without_copies(members, aside), aside) for members in slices]
-    timing = find_timing(slices)
+    timing = find_timing(slices, measured=True)
+    if timing is None:
+        slices = [_one_a_moment(members, aside) for members in slices]
+        timing = find_timing(slices, measured=True) or find_timing(slices, measured=False)
     if is_proton_density(frames[0]) and _most(slices) <= _MOST_PROTON_DENSITY_FRAMES:
         timing = timing if _most(slices) > 1 else None
         timing = timing or clock_timing(slices)
@@ -134,7 +143,7 @@ def _refusal_by_structure(slices: Sequence[Sequence[Frame]], timing: Timing | No
 def _without_copies(frames: Sequence[Frame], aside: Aside) -> list[Frame]:
     """Leave out images that were sent again under another UID: all their times are the same."""
     keys = (
-        "InstanceNumber",
+        "InstanceNumber",  # the first: without it nothing is certain
         "AcquisitionTime",
         "AcquisitionDateTime",
         "FrameAcquisitionDateTime",
@@ -145,14 +154,23 @@ def _without_copies(frames: Sequence[Frame], aside: Aside) -> list[Frame]:
     seen: set[tuple[object, ...]] = set()
     kept = []
     for frame in frames:
-        identity = (frame.source.frame_number, *(frame.header.text(key) for key in keys))
-        if identity in seen:
+        values = [frame.header.text(key) for key in keys]
+        identity = (frame.source.frame_number, *values)
+        if values[0] and identity in seen:
             reason = "the same image is there twice under two UIDs; one is used"
             aside.add(frame.series, reason, [frame.source.path])
         else:
             seen.add(identity)
             kept.append(frame)
     return kept
+
+
+def _one_a_moment(frames: Sequence[Frame], aside: Aside) -> list[Frame]:
+    """Leave out the few images that were taken at the same moment as another of their slice."""
+    repeated = same_moments(frames)
+    reason = "another image of the slice was taken at the same time; one is used"
+    aside.add(frames[0].series, reason, [frames[i].source.path for i in repeated])
+    return [frame for i, frame in enumerate(frames) if i not in repeated]
 
 
 def _first_echoes(frames: Sequence[Frame], aside: Aside) -> list[Frame]:

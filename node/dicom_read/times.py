@@ -21,6 +21,7 @@ LONGEST_STEP_S = 4.0
 _DAY_S = 86400.0
 _FIRST_DAY = date(2000, 1, 1).toordinal()  # near: the float keeps a tenth of a microsecond
 _FEWEST_FOR_RESOLUTION = 8
+_MOST_REPEATED = 0.1
 
 _Values = list[float | None]
 
@@ -49,7 +50,7 @@ class Timing:
     """Whether the times are whole seconds."""
 
 
-def find_timing(slices: Sequence[Sequence[Frame]]) -> Timing | None:
+def find_timing(slices: Sequence[Sequence[Frame]], *, measured: bool) -> Timing | None:
     """Time all slices of a series by the first key that is plausible in each; None: there is none.
 
     Plausible: no two frames of a slice at the same time, and a median interval of 0.3 s to 4 s.
@@ -57,15 +58,26 @@ def find_timing(slices: Sequence[Sequence[Frame]]) -> Timing | None:
     """
     coarse: Timing | None = None
     for key in TIME_KEYS:
-        if coarse is not None and not key.measured:
-            break
-        timing = _try(key, slices)
-        if timing is None:
-            continue
-        if not timing.coarse:
+        timing = _try(key, slices) if key.measured is measured else None
+        if timing is not None and not timing.coarse:
             return timing
         coarse = coarse or timing
     return coarse
+
+
+def same_moments(frames: Sequence[Frame]) -> list[int]:
+    """Return the indices of frames taken at the same moment as an earlier one, by the clock.
+
+    Few of them are images that were stored twice; many say that the clock is too coarse, and then
+    none is returned.
+    """
+    for key in TIME_KEYS:
+        values = key.seconds(frames) if key.absolute else []
+        first: dict[float | None, int] = {}
+        repeated = [i for i, value in enumerate(values) if first.setdefault(value, i) != i]
+        if repeated and None not in first and len(repeated) <= _MOST_REPEATED * len(frames):
+            return repeated
+    return []
 
 
 def clock_timing(slices: Sequence[Sequence[Frame]]) -> Timing | None:
