@@ -14,10 +14,11 @@ from pathlib import Path
 import yaml
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage, generate_uid
-from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
+from pynetdicom.sop_class import Verification
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).parents[1]
+HERE = ROOT / "tests" / "end_to_end"
 
 
 def free_port() -> int:
@@ -83,18 +84,20 @@ def send(port: int, images: list[Dataset]) -> list[str]:
 class Pacs:
     """A storage SCP that counts what it stores; `answer` and `contexts` make it misbehave."""
 
-    def __init__(self, port: int | None = None, contexts=None) -> None:
+    def __init__(self, port: int | None = None, contexts=None, known_callers=()) -> None:
         self.port = port or free_port()
         self.stored: Counter[str] = Counter()
         self.offered: Counter[str] = Counter()
         self.comments: dict[str, str] = {}
         self.answer: Callable[[Dataset], int] = lambda _: 0x0000
         self._contexts = contexts
+        self._known_callers = list(known_callers)
         self._server = None
 
     def start(self) -> "Pacs":
         entity = AE("PACS")
-        entity.supported_contexts = AllStoragePresentationContexts
+        entity.require_calling_aet = self._known_callers
+        entity.supported_contexts = [*AllStoragePresentationContexts, build_context(Verification)]
         if self._contexts is not None:
             entity.supported_contexts = []
             for sop_class in self._contexts:
