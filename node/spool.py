@@ -32,6 +32,7 @@ class SpoolFile:
         self._folder = folder
         self.name = os.urandom(16).hex()
         self.size_bytes = 0
+        self.placed = False
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor = os.open(self.part, flags, 0o640, dir_fd=folder)
 
@@ -59,8 +60,10 @@ class SpoolFile:
             self._close()
 
     def discard(self) -> None:
-        """Leave nothing behind; may be repeated."""
+        """Leave nothing behind of what is not in its place; may be repeated."""
         self._close()
+        if self.placed:
+            return
         try:
             os.unlink(self.part, dir_fd=self._folder)
         except FileNotFoundError:
@@ -128,6 +131,7 @@ class Spool:
                     src_dir_fd=self._incoming,
                     dst_dir_fd=folder,
                 )
+                file.placed = True
             os.fsync(folder)
         except OSError as error:
             raise SpoolError(f"the spool cannot move a file: {error.strerror}") from error
