@@ -10,6 +10,7 @@ spool/
 ```
 """
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -96,6 +97,19 @@ class Spool:
     def open(cls, storage: Storage) -> Self:
         """Open the spool of a node, making its folders where they are missing."""
         return cls(storage.directory / "spool")
+
+    def claim(self) -> None:
+        """Take the spool for the only receiver of this machine, until the process ends.
+
+        Raises
+        ------
+        SpoolError
+            Another receiver has it.
+        """
+        try:
+            fcntl.flock(self._root, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SpoolError("another receiver uses this spool") from error
 
     def close(self) -> None:
         """Let go of the folders."""

@@ -314,6 +314,13 @@ def find_instances(engine: sa.Engine, uids: Sequence[str]) -> dict[str, Instance
     return found
 
 
+def known_files(engine: sa.Engine) -> set[str]:
+    """Return every file of the spool that a row names."""
+    with reading(engine) as connection:
+        statement = sa.union_all(sa.select(INSTANCE.c.file), sa.select(CONFLICT.c.file))
+        return set(connection.execute(statement).scalars())
+
+
 def _instance_row(row: sa.Row[Any]) -> InstanceRow:
     return InstanceRow(
         sop_instance_uid=row.sop_instance_uid,
