@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from node.errors import NodeError
 from node.lifeline import follow_parent
 
-COMMANDS = ("check", "doctor", "phantom", "receive", "serve", "studies", "work")
+COMMANDS = ("check", "phantom", "receive", "serve", "work")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -23,7 +23,6 @@ def run(arguments: argparse.Namespace) -> int:
     sys.modules["numpy"] = None  # type: ignore[assignment]  # the documented way to bar an import
     from node.index.tables import open_index
     from node.receive.intake import Intake
-    from node.receive.recover import recover
     from node.receive.scp import Scp
     from node.spool import Spool
 
@@ -35,14 +34,10 @@ def run(arguments: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    spool, index = Spool.open(config.storage), open_index(config.storage)
-    spool.claim()
-    recover(spool, index)
     intake = Intake(
-        spool,
-        index,
+        Spool.open(config.storage),
+        open_index(config.storage),
         minimum_free_bytes=config.receive.minimum_free_mb * 2**20,
-        maximum_instance_bytes=config.receive.maximum_instance_mb * 2**20,
     )
     scp = Scp(config.receive, intake).start()
     stop.wait()

@@ -9,6 +9,8 @@ from typing import Final
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
+from pipeline.reserve import Territory
+
 SCHEME: Final = "99PERFNODE"
 
 # Quantities: CID 4108, 7180; units: CID 83, 7181; statistics: CID 7464
@@ -76,6 +78,13 @@ AHA: Final = {
     16: Code("264853005", "SCT", "left ventricle apical lateral segment"),
 }
 
+# Coronary arteries: CID 3015
+ARTERY: Final = {
+    Territory.LAD: Code("59438005", "SCT", "Left Anterior Descending Coronary Artery"),
+    Territory.RCA: Code("13647002", "SCT", "Right Coronary Artery"),
+    Territory.LCX: Code("57396003", "SCT", "Circumflex Coronary Artery"),
+}
+
 
 def aha_name(segment: int) -> str:
     """Name an AHA segment as people do: ``AHA 07 mid anterior``."""
@@ -106,6 +115,8 @@ PROCEDURE: Final = Code("431609005", "SCT", "Cardiac MRI stress")
 FINDINGS_SECTION: Final = Code("121070", "DCM", "Findings")
 FINDING: Final = Code("121071", "DCM", "Finding")
 RECOMMENDATIONS_SECTION: Final = Code("121074", "DCM", "Recommendations")
+QUALITATIVE_EVALUATIONS: Final = Code("C0034375", "UMLS", "Qualitative Evaluations")
+COMMENT: Final = Code("121106", "DCM", "Comment")
 RECOMMENDATION: Final = Code("121075", "DCM", "Recommendation")
 
 

@@ -176,11 +176,16 @@ def _add_pixels(dataset: Dataset, pixels: IntArray, look: Look) -> None:
     dataset.BitsAllocated = dataset.BitsStored = 16
     dataset.HighBit = 15
     dataset.PixelRepresentation = 0
-    dataset.add_new("SmallestImagePixelValue", "US", int(pixels.min()))
-    dataset.add_new("LargestImagePixelValue", "US", int(pixels.max()))
     if look.padding is not None:
         dataset.add_new("PixelPaddingValue", "US", look.padding)
     dataset.WindowCenter, dataset.WindowWidth = map(decimal, look.window)
     dataset.LossyImageCompression = "00"
     dataset.BurnedInAnnotation = "NO"
+    set_pixels(dataset, pixels)
+
+
+def set_pixels(dataset: Dataset, pixels: IntArray) -> None:
+    """Put stored values in, as new elements."""
+    dataset.add_new("SmallestImagePixelValue", "US", int(pixels.min()))
+    dataset.add_new("LargestImagePixelValue", "US", int(pixels.max()))
     dataset.add_new("PixelData", "OW", np.ascontiguousarray(pixels, dtype="<u2").tobytes())

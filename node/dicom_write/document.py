@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 from pydicom.uid import UID
 
+from node.dicom_write import codes
 from node.dicom_write.provenance import PRODUCT, Provenance, new_object
 from node.dicom_write.text import ascii_text
 
@@ -44,10 +45,14 @@ def container(name: Code, items: Sequence[ContentItem]) -> ContentItem:
     return section
 
 
+def language() -> ContentItem:
+    """Say that the report is in English (TID 1204)."""
+    return code(_LANGUAGE, _ENGLISH, "HAS CONCEPT MOD")
+
+
 def observer(provenance: Provenance) -> list[ContentItem]:
-    """Say in which language and by which device the report was made (TID 1204, TID 1004)."""
+    """Say by which device the report was made (TID 1004)."""
     return [
-        code(_LANGUAGE, _ENGLISH, "HAS CONCEPT MOD"),
         code(_OBSERVER_TYPE, _DEVICE, "HAS OBS CONTEXT"),
         UIDRefContentItem(
             name=_DEVICE_UID,
@@ -66,10 +71,20 @@ def document(
     *,
     what: str,
     series_description: str,
+    evidence: Sequence[Dataset] = (),
+    template: str | None = None,
 ) -> Dataset:
-    """Make a document of a title and its items, with language and observer put before them."""
-    root = ContainerContentItem(name=title)
-    root.ContentSequence = ContentSequence([*observer(provenance), *items])
+    """Make a document of a title and its items.
+
+    Parameters
+    ----------
+    evidence
+        The objects of this study that the items refer to.
+    template
+        Identifier of the root's template in PS3.16.
+    """
+    root = ContainerContentItem(name=title, template_id=template)
+    root.ContentSequence = ContentSequence(items)
     dataset = new_object(
         provenance,
         sop_class_uid,
@@ -84,6 +99,28 @@ def document(
     dataset.CompletionFlag = "COMPLETE"
     dataset.PreliminaryFlag = "PRELIMINARY"
     dataset.VerificationFlag = "UNVERIFIED"
+    dataset.CodingSchemeIdentificationSequence = [codes.private_scheme()]
+    if evidence:
+        dataset.CurrentRequestedProcedureEvidenceSequence = [_evidence(dataset, evidence)]
     for element in root:
         dataset[element.tag] = element
     return dataset
+
+
+def _evidence(document_dataset: Dataset, evidence: Sequence[Dataset]) -> Dataset:
+    """List what is referred to, series by series (PS3.3 C.17.2.1)."""
+    by_series: dict[str, list[Dataset]] = {}
+    for one in evidence:
+        reference = Dataset()
+        reference.ReferencedSOPClassUID = one.SOPClassUID
+        reference.ReferencedSOPInstanceUID = one.SOPInstanceUID
+        by_series.setdefault(one.SeriesInstanceUID, []).append(reference)
+    item = Dataset()
+    item.StudyInstanceUID = document_dataset.StudyInstanceUID
+    item.ReferencedSeriesSequence = []
+    for series_uid, references in by_series.items():
+        series = Dataset()
+        series.SeriesInstanceUID = series_uid
+        series.ReferencedSOPSequence = references
+        item.ReferencedSeriesSequence.append(series)
+    return item

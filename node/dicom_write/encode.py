@@ -10,20 +10,31 @@ from pydicom.dataset import Dataset
 
 from node.config import Results
 from node.dicom_write.mbf_image import encode_mbf_image
+from node.dicom_write.motion import encode_motion
+from node.dicom_write.narrative import no_number_reasons, sections
+from node.dicom_write.not_analysed import NEEDED, TITLE, encode_no_numbers
 from node.dicom_write.parametric_map import MBF, MBF_SD, encode_parametric_map
+from node.dicom_write.picture import encode_pictures
 from node.dicom_write.provenance import Provenance
 from node.dicom_write.reference import encode_reference
+from node.dicom_write.report import encode_report
+from node.dicom_write.report_groups import PassObjects
 from node.dicom_write.segmentation import encode_aha, encode_tissues
 from node.dicom_write.sources import FrameSource, ReadStudy, SliceSource
 from node.dicom_write.stacks import AnalysedPass, analysed_passes
 from node.dicom_write.uids import Uids
+from node.pictures import result_pages
 from pipeline.result import PerfusionResult
+
+WITHHELD_TITLE = "Perfusion numbers withheld"
 
 
 def encode_results(
     result: PerfusionResult, read: ReadStudy, config: Results, *, version: str, settings: str
 ) -> list[Dataset]:
     """Encode everything that `config` asks for.
+
+    Where no first pass has numbers, a page and a report that say why are always among it.
 
     Parameters
     ----------
@@ -38,9 +49,29 @@ def encode_results(
         The result does not belong to the study.
     """
     provenance = provenance_of(read, config, version=version, settings=settings)
+    wanted = frozenset(config.objects)
+    passes: list[PassObjects] = []
     objects: list[Dataset] = []
+    if result.withheld:
+        title = WITHHELD_TITLE if result.first_passes else TITLE
+        objects.extend(encode_no_numbers(provenance, no_number_reasons(result), NEEDED, title))
     for analysed in analysed_passes(result.first_passes, read, provenance):
-        objects.extend(_objects_of_pass(analysed, config, provenance))
+        passes.append(PassObjects(analysed))
+        objects.extend(_objects_of_pass(passes[-1], wanted, provenance))
+    if result.first_passes:
+        told = sections(result, read, settings)
+        if "pictures" in wanted:
+            pages = result_pages(result, told, version)
+            description = "Perfusion pictures RESEARCH"
+            objects.extend(
+                encode_pictures(pages, provenance, what="pages", series_description=description)
+            )
+        if "report" in wanted:
+            objects.append(encode_report(result, passes, told, provenance))
+    if "motion" in wanted:  # last: the largest and the least urgent
+        for one in passes:
+            for number in range(len(one.analysed.stacks)):
+                objects.extend(encode_motion(one.analysed, number, provenance))
     return objects
 
 
@@ -73,20 +104,35 @@ def _frames(source: SliceSource) -> Iterator[FrameSource]:
 
 
 def _objects_of_pass(
-    analysed: AnalysedPass, config: Results, provenance: Provenance
+    objects: PassObjects, wanted: frozenset[str], provenance: Provenance
 ) -> Iterator[Dataset]:
-    """Encode one first pass; overlays need the reference series even where it is not sent."""
-    wanted = set(config.objects)
-    withheld = analysed.result.withheld
+    """Encode the images of one first pass, and note what the report may refer to.
+
+    Overlays need the reference series even where it is not sent.
+    """
+    analysed = objects.analysed
     for number in range(len(analysed.stacks)):
         reference = encode_reference(analysed, number, provenance)
         if "reference" in wanted:
+            objects.reference.append(reference)
             yield from reference
         if "segmentation" in wanted:
+            objects.segmentation.append(encode_aha(analysed, number, reference, provenance))
             yield encode_tissues(analysed, number, reference, provenance)
-            yield encode_aha(analysed, number, reference, provenance)
-        if "parametric-map" in wanted and not withheld:
-            yield encode_parametric_map(analysed, number, reference, MBF, provenance)
-            yield encode_parametric_map(analysed, number, reference, MBF_SD, provenance)
-        if "mbf-mr" in wanted and not withheld:
-            yield from encode_mbf_image(analysed, number, provenance)
+            yield objects.segmentation[-1]
+        if not analysed.result.withheld:
+            yield from _maps(analysed, number, reference, wanted, provenance)
+
+
+def _maps(
+    analysed: AnalysedPass,
+    number: int,
+    reference: list[Dataset],
+    wanted: frozenset[str],
+    provenance: Provenance,
+) -> Iterator[Dataset]:
+    if "parametric-map" in wanted:
+        yield encode_parametric_map(analysed, number, reference, MBF, provenance)
+        yield encode_parametric_map(analysed, number, reference, MBF_SD, provenance)
+    if "mbf-mr" in wanted:
+        yield from encode_mbf_image(analysed, number, provenance)

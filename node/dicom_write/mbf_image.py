@@ -15,7 +15,10 @@ from pipeline.study import FloatArray, IntArray
 KIND = 4
 PER_ML_MIN_G = 100
 """Stored value of 1 mL/min/g."""
-_WINDOW = (200, 400)
+_WINDOW = (
+    PER_ML_MIN_G * sum(MBF.display) / 2,
+    PER_ML_MIN_G * (MBF.display[1] - MBF.display[0]),
+)
 
 
 def encode_mbf_image(

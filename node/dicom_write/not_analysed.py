@@ -9,11 +9,11 @@ from pydicom.dataset import Dataset
 from pydicom.uid import BasicTextSRStorage
 
 from node.dicom_write import codes
-from node.dicom_write.document import container, document, text
+from node.dicom_write.document import container, document, language, observer, text
 from node.dicom_write.picture import encode_pictures
 from node.dicom_write.provenance import NOTICE, Provenance
 from node.dicom_write.uids import Uids
-from node.pictures import text_page
+from node.pictures import text_pages
 
 NEEDED = (
     (
@@ -63,12 +63,12 @@ def encode_no_numbers(
     provenance: Provenance, reasons: Sequence[str], needed: Sequence[str], title: str = TITLE
 ) -> list[Dataset]:
     """Make the page and the report."""
-    page = text_page(title, [("Because", reasons), ("Needed", needed)], provenance.version)
+    pages = text_pages(title, [("Because", reasons), ("Needed", needed)], provenance.version)
     description = f"{title} RESEARCH"
-    [picture] = encode_pictures(
-        [page], provenance, what="not analysed", series_description=description
+    pictures = encode_pictures(
+        pages, provenance, what="not analysed", series_description=description
     )
-    return [picture, _report(provenance, reasons, needed, title, description)]
+    return [*pictures, _report(provenance, reasons, needed, title, description)]
 
 
 def _report(
@@ -85,6 +85,8 @@ def _report(
         BasicTextSRStorage,
         codes.IMAGING_REPORT,
         [
+            language(),
+            *observer(provenance),
             container(codes.FINDINGS_SECTION, findings),
             container(codes.RECOMMENDATIONS_SECTION, advice),
         ],

@@ -11,6 +11,7 @@ from node.dicom_write import codes
 from node.dicom_write.overlay import add_frame_anatomy, finish_overlay, frame_content
 from node.dicom_write.provenance import Provenance
 from node.dicom_write.stacks import AnalysedPass
+from node.pictures import FLOW_RANGE_ML_MIN_G
 from pipeline.result import FlowMaps
 from pipeline.study import FloatArray, State
 
@@ -43,7 +44,7 @@ MBF = Quantity(
     code=codes.BLOOD_FLOW,
     unit=codes.ML_MIN_G,
     unit_text="mL/min/g",
-    display=(0.0, 4.0),
+    display=FLOW_RANGE_ML_MIN_G,
 )
 MBF_SD = Quantity(
     what="mbf-sd",

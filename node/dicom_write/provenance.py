@@ -5,6 +5,7 @@ study always gives the same bytes.
 """
 
 import copy
+import datetime as dt
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -104,6 +105,15 @@ class Provenance:
     def stamp(self) -> tuple[str, str]:
         """Date and time of the newest source image."""
         return max(map(_stamp, self.headers))
+
+    @property
+    def start(self) -> dt.datetime:
+        """When the first image of the study was made."""
+        date, time = min(map(_stamp, self.headers))
+        whole, _, fraction = time.partition(".")
+        return dt.datetime.strptime(  # noqa: DTZ007  DICOM times are local to the scanner
+            f"{date}{whole:0<6}.{fraction or 0}", "%Y%m%d%H%M%S.%f"
+        )
 
     def series_number(self, first_pass: int, kind: int) -> int:
         """Give a series its number: a block of ten per first pass, the study's own block first."""

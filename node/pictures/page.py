@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import matplotlib.style
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -15,7 +16,8 @@ WIDTH, HEIGHT = 1024, 768
 _DPI = 100
 GROUND, INK, QUIET, WARNING = "#0d0f12", "#f2f2f2", "#9aa3ad", "#ffd24a"
 NOTICE = "RESEARCH USE ONLY - not for diagnosis"
-_LINE_WIDTH = 104
+_LINE_WIDTH = 128
+_LINES_A_PAGE = 42
 
 
 @contextmanager
@@ -40,38 +42,59 @@ def page(title: str, version: str) -> Iterator[Figure]:
 
 def pixels(figure: Figure) -> IntArray:
     """Draw the page: 8 bit [row, column, (red, green, blue)]."""
-    canvas = figure.canvas
-    canvas.draw()
-    rgba = np.asarray(canvas.buffer_rgba())  # type: ignore[attr-defined]  # it is an Agg canvas
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib types it later
+    rgba = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     return np.ascontiguousarray(rgba[..., :3])
 
 
-def text_page(title: str, sections: Sequence[tuple[str, Sequence[str]]], version: str) -> IntArray:
-    """Draw a page of headed lists of sentences; what does not fit is counted, not dropped."""
+def style_axes(axes: Axes) -> None:
+    """Give a plot the page's colours."""
+    axes.set_facecolor(GROUND)
+    axes.tick_params(colors=QUIET, labelsize=8)
+    for spine in axes.spines.values():
+        spine.set_color("#3a4048")
+    axes.xaxis.label.set_color(QUIET)
+    axes.yaxis.label.set_color(QUIET)
+    axes.title.set_color(INK)
+
+
+def text_pages(
+    title: str, sections: Sequence[tuple[str, Sequence[str]]], version: str
+) -> list[IntArray]:
+    """Draw headed lists of sentences, on as many pages as they need."""
     lines = list(_lines(sections))
-    room = 33
-    if len(lines) > room:
-        left = len(lines) - room + 1
-        lines = [*lines[: room - 1], (f"... and {left} more lines, see the report", QUIET, False)]
+    starts = range(0, max(len(lines), 1), _LINES_A_PAGE)
+    return [
+        _text_page(
+            title if len(starts) == 1 else f"{title} ({number}/{len(starts)})",
+            lines[start : start + _LINES_A_PAGE],
+            version,
+        )
+        for number, start in enumerate(starts, start=1)
+    ]
+
+
+def _text_page(title: str, lines: Sequence[tuple[str, bool]], version: str) -> IntArray:
     with page(title, version) as figure:
-        for number, (line, colour, heading) in enumerate(lines):
+        for number, (line, heading) in enumerate(lines):
             figure.text(
                 0.03 if heading else 0.045,
-                0.895 - number * 0.0255,
+                0.895 - number * 0.0198,
                 line,
-                color=colour,
-                fontsize=11,
+                color=WARNING if heading else INK,
+                fontsize=9.2,
                 fontweight="bold" if heading else "normal",
                 va="center",
+                parse_math=False,
             )
         return pixels(figure)
 
 
-def _lines(sections: Sequence[tuple[str, Sequence[str]]]) -> Iterator[tuple[str, str, bool]]:
+def _lines(sections: Sequence[tuple[str, Sequence[str]]]) -> Iterator[tuple[str, bool]]:
     for heading, sentences in sections:
-        yield heading, WARNING, True
+        yield heading, True
         for sentence in sentences:
-            wrapped = textwrap.wrap(sentence, _LINE_WIDTH, subsequent_indent="   ")
-            for line in wrapped or [""]:
-                yield line, INK, False
-        yield "", INK, False
+            for line in textwrap.wrap(sentence, _LINE_WIDTH, subsequent_indent="   "):
+                yield line, False
+        yield "", False

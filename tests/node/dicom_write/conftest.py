@@ -1,5 +1,6 @@
 """A small analysed study in memory: arrays with known content, sources with known headers."""
 
+import subprocess
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -100,6 +101,15 @@ class Case:
         return encode_results(
             self.result, self.read, self.config, version=self.version, settings=self.settings
         )
+
+    def only(self, *kinds: str) -> "Case":
+        """Another case, of which only these objects are made."""
+        return replace(self, config=Results(objects=kinds))
+
+    def encode_kind(self, sop_class_uid: str) -> Dataset:
+        """The one object of a kind."""
+        [found] = [one for one in self.encode() if one.SOPClassUID == sop_class_uid]
+        return found
 
     def with_header(self, change) -> "Case":
         """Another case, whose source headers `change` has edited."""
@@ -335,8 +345,6 @@ def objects(case) -> list[Dataset]:
 @pytest.fixture
 def verify(program, tmp_path):
     """Validate an object with dciodvfy and return its complaints."""
-    import subprocess
-
     dciodvfy = program("dciodvfy")
 
     def check(dataset: Dataset) -> list[str]:

@@ -14,11 +14,10 @@ from pathlib import Path
 import yaml
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage, generate_uid
-from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
-from pynetdicom.sop_class import Verification
+from pynetdicom import AE, AllStoragePresentationContexts, evt
 
-ROOT = Path(__file__).parents[1]
-HERE = ROOT / "tests" / "end_to_end"
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 
 
 def free_port() -> int:
@@ -84,20 +83,18 @@ def send(port: int, images: list[Dataset]) -> list[str]:
 class Pacs:
     """A storage SCP that counts what it stores; `answer` and `contexts` make it misbehave."""
 
-    def __init__(self, port: int | None = None, contexts=None, known_callers=()) -> None:
+    def __init__(self, port: int | None = None, contexts=None) -> None:
         self.port = port or free_port()
         self.stored: Counter[str] = Counter()
         self.offered: Counter[str] = Counter()
         self.comments: dict[str, str] = {}
         self.answer: Callable[[Dataset], int] = lambda _: 0x0000
         self._contexts = contexts
-        self._known_callers = list(known_callers)
         self._server = None
 
     def start(self) -> "Pacs":
         entity = AE("PACS")
-        entity.require_calling_aet = self._known_callers
-        entity.supported_contexts = [*AllStoragePresentationContexts, build_context(Verification)]
+        entity.supported_contexts = AllStoragePresentationContexts
         if self._contexts is not None:
             entity.supported_contexts = []
             for sop_class in self._contexts:

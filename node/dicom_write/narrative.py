@@ -1,0 +1,146 @@
+"""What people want to know beside the numbers, as headed sentences, for report and pages."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from node.dicom_write.provenance import NOTICE
+from node.dicom_write.sources import ReadStudy
+from pipeline.result import Finding, FirstPassResult, FitStatus, PerfusionResult, Severity
+from pipeline.study import FirstPass, Physics
+
+Sections = Sequence[tuple[str, Sequence[str]]]
+
+_PHYSICS = (
+    ("field_strength_t", "field strength", 1.0, "T"),
+    ("readout.sequence", "sequence", None, ""),
+    ("readout.repetition_time_s", "time between readout pulses", 1e3, "ms"),
+    ("readout.echo_time_s", "echo time", 1e3, "ms"),
+    ("readout.flip_angle_rad", "flip angle", 180 / np.pi, "deg"),
+    ("readout.saturation_delay_s", "saturation delay", 1e3, "ms"),
+    ("readout.pulses_before_centre", "pulses before the centre of k-space", 1.0, ""),
+    ("readout.saturation_efficiency", "saturation efficiency", 1.0, ""),
+    ("r1_relaxivity_l_mmol_s", "longitudinal relaxivity", 1.0, "L/mmol/s"),
+    ("r2_star_relaxivity_l_mmol_s", "transverse relaxivity in blood", 1.0, "L/mmol/s"),
+    ("t1_blood_s", "T1 of blood", 1e3, "ms"),
+    ("t1_myocardium_s", "T1 of myocardium", 1e3, "ms"),
+    ("haematocrit", "haematocrit", 1.0, ""),
+    ("dose_mmol_kg", "dose", 1.0, "mmol/kg"),
+)
+"""Field of `Physics`, its name in words, factor to the unit shown (None: text), unit."""
+
+
+def sections(result: PerfusionResult, read: ReadStudy, settings: str) -> Sections:
+    """Say what was found doubtful, what could not be analysed, and how the rest was done."""
+    by_label = {one.label: one for one in read.study.first_passes}
+    return [
+        (heading, sentences)
+        for heading, sentences in (
+            ("Warnings", _warnings(result)),
+            ("Not analysed", [f"{one.label}: {one.reason}" for one in result.failures]),
+            *(
+                (f"Method, {one.label}", method_sentences(one, by_label[one.label]))
+                for one in result.first_passes
+            ),
+            ("Notes", [*_notes(result), *read.study.notes]),
+            ("Left alone", [f"{one.what}: {one.reason}" for one in read.set_aside]),
+            ("Settings", [settings]),
+            ("Use", [NOTICE]),
+        )
+        if sentences
+    ]
+
+
+def no_number_reasons(result: PerfusionResult) -> list[str]:
+    """Say why no first pass has numbers, first pass by first pass."""
+    withheld = [
+        f"{one.label}: numbers withheld. {finding.sentence}"
+        for one in result.first_passes
+        for finding in one.findings
+        if finding.severity is Severity.WITHHOLD
+    ]
+    return [*withheld, *(f"{one.label}: {one.reason}" for one in result.failures)]
+
+
+def method_sentences(first_pass: FirstPassResult, source: FirstPass) -> list[str]:
+    """Say how the numbers of one first pass came about."""
+    curve = first_pass.input_function
+    peak = float(np.nanmax(curve.concentration_mmol_l))
+    return [
+        f"State {source.state}: {source.state_reason}.",
+        f"Model: {first_pass.model}.",
+        (
+            f"Input function: {curve.source}; peak {peak:.2f} mmol/L, arrival {curve.arrival_s:.1f}"
+            f" s, end of first pass {curve.first_pass_end_s:.1f} s"
+            + ("; near the ceiling of the readout." if curve.saturated else ".")
+        ),
+        f"Motion compensation: {_motion(first_pass)}.",
+        f"Fits: {_fits(first_pass)}.",
+        f"Physics: {'; '.join(physical_parameters(source.physics))}.",
+    ]
+
+
+def physical_parameters(physics: Physics) -> list[str]:
+    """Give each physical parameter with where it came from."""
+    return list(_parameters(physics))
+
+
+def _parameters(physics: Physics) -> Iterator[str]:
+    for path, name, factor, unit in _PHYSICS:
+        value: object = physics
+        for part in path.split("."):
+            value = getattr(value, part)
+        if value is None:
+            yield f"{name} not known"
+            continue
+        shown = value if factor is None else f"{float(str(value)) * factor:.4g}"
+        origin = _origin(physics.origin, path)
+        yield f"{name} {shown}{' ' + unit if unit else ''}{f' ({origin})' if origin else ''}"
+
+
+def _origin(origins: Mapping[str, object], path: str) -> str:
+    origin = origins.get(path)
+    return "" if origin is None else str(origin)
+
+
+def _motion(first_pass: FirstPassResult) -> str:
+    parts = []
+    for one in first_pass.slices:
+        moved = np.hypot(*np.asarray(one.aligned.bulk_displacement_mm, dtype=float).T)
+        dropped = int(np.sum(one.aligned.frame_weight <= 0))
+        parts.append(
+            f"{one.level} {one.aligned.method}, up to {moved.max():.1f} mm"
+            + (f", {dropped} frames not used" if dropped else "")
+        )
+    return "; ".join(parts)
+
+
+def _fits(first_pass: FirstPassResult) -> str:
+    status = np.concatenate([one.maps.status[one.regions.myocardium] for one in first_pass.slices])
+    counts = [(kind, int(np.sum(status == kind))) for kind in FitStatus]
+    told = [f"{count} {kind.name.lower().replace('_', ' ')}" for kind, count in counts if count]
+    return f"{status.size} pixels of myocardium: {', '.join(told)}"
+
+
+def _warnings(result: PerfusionResult) -> list[str]:
+    passes = ((f"{one.label}: ", one.findings) for one in result.first_passes)
+    return [
+        f"{label}{finding.sentence}{_consequence(finding)}"
+        for label, findings in (("", result.findings), *passes)
+        for finding in findings
+        if finding.severity is not Severity.NOTE
+    ]
+
+
+def _notes(result: PerfusionResult) -> list[str]:
+    passes = ((f"{one.label}: ", one.findings) for one in result.first_passes)
+    return [
+        f"{label}{finding.sentence}"
+        for label, findings in (("", result.findings), *passes)
+        for finding in findings
+        if finding.severity is Severity.NOTE
+    ]
+
+
+def _consequence(finding: Finding) -> str:
+    return " Its numbers are withheld." if finding.severity is Severity.WITHHOLD else ""

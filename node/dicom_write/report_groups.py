@@ -1,0 +1,230 @@
+"""The measurement groups of the report (TID 1411, 1410 and 1501, PS3.16)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import highdicom as hd
+import numpy as np
+from highdicom.sr import (
+    AlgorithmIdentification,
+    FindingSite,
+    GraphicTypeValues,
+    ImageRegion,
+    Measurement,
+    MeasurementsAndQualitativeEvaluations,
+    PlanarROIMeasurementsAndQualitativeEvaluations,
+    ReferencedSegment,
+    SourceImageForRegion,
+    SourceSeriesForSegmentation,
+    TrackingIdentifier,
+    VolumetricROIMeasurementsAndQualitativeEvaluations,
+)
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+
+from node.dicom_write import codes
+from node.dicom_write.document import code
+from node.dicom_write.narrative import method_sentences, physical_parameters
+from node.dicom_write.provenance import PRODUCT, Provenance
+from node.dicom_write.stacks import AnalysedPass
+from node.dicom_write.text import ascii_text
+from pipeline.reserve import global_flow, territory_flow
+from pipeline.result import SegmentFlow
+from pipeline.study import State
+
+Group = (
+    MeasurementsAndQualitativeEvaluations
+    | PlanarROIMeasurementsAndQualitativeEvaluations
+    | VolumetricROIMeasurementsAndQualitativeEvaluations
+)
+
+_STATE = {State.REST: codes.RESTING, State.STRESS: codes.CARDIAC_STRESS}
+
+
+@dataclass(frozen=True, eq=False)
+class PassObjects:
+    """The objects of a first pass that the report may refer to, per stack; sent ones only."""
+
+    analysed: AnalysedPass
+    reference: list[list[Dataset]] = field(default_factory=list)
+    segmentation: list[Dataset] = field(default_factory=list)
+    """Of the AHA segments."""
+
+
+def segment_groups(objects: PassObjects, provenance: Provenance) -> Iterator[Group]:
+    """Make one group a segment with a number: MBF, its standard deviation, the pixels' median."""
+    result = objects.analysed.result
+    for one in result.segments:
+        if not np.isfinite(one.mbf_ml_min_g):
+            continue
+        group = _segment_group(
+            one,
+            _referenced_segment(objects, one.segment),
+            _tracking(provenance, f"MBF {result.label} {codes.aha_name(one.segment)}"),
+            codes.model(result.model),
+        )
+        yield with_state(group, result.state)
+
+
+def _segment_group(
+    one: SegmentFlow, segment: ReferencedSegment | None, tracking: TrackingIdentifier, model: Code
+) -> Group:
+    sites = [FindingSite(anatomic_location=codes.AHA[one.segment])]
+    if segment is None:
+        return MeasurementsAndQualitativeEvaluations(
+            tracking_identifier=tracking,
+            finding_category=codes.ANATOMICAL_STRUCTURE,
+            finding_type=codes.LV_MYOCARDIUM,
+            finding_sites=sites,
+            method=model,
+            measurements=_segment_measurements(one),
+        )
+    return VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=tracking,
+        referenced_segment=segment,
+        finding_category=codes.ANATOMICAL_STRUCTURE,
+        finding_type=codes.LV_MYOCARDIUM,
+        finding_sites=sites,
+        method=model,
+        measurements=_segment_measurements(one),
+    )
+
+
+def territory_groups(analysed: AnalysedPass, provenance: Provenance) -> Iterator[Group]:
+    """Make the groups of the coronary territories and of the whole myocardium."""
+    result = analysed.result
+    flows = [
+        (territory.name, [FindingSite(anatomic_location=codes.ARTERY[territory])], flow)
+        for territory, flow in territory_flow(result.segments).items()
+    ]
+    flows.append(("global", [], global_flow(result.segments)))
+    for name, sites, flow in flows:
+        if np.isfinite(flow):
+            group = MeasurementsAndQualitativeEvaluations(
+                tracking_identifier=_tracking(provenance, f"MBF {result.label} {name}"),
+                finding_category=codes.ANATOMICAL_STRUCTURE,
+                finding_type=codes.LV_MYOCARDIUM,
+                finding_sites=sites or None,
+                method=codes.model(result.model),
+                measurements=[_flow(flow, codes.MEAN)],
+            )
+            yield with_state(group, result.state)
+
+
+def reserve_group(provenance: Provenance, name: str, site: Code | None, value: float) -> Group:
+    """Make the group of one perfusion reserve."""
+    return MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(provenance, f"MPR {name}"),
+        finding_category=codes.ANATOMICAL_STRUCTURE,
+        finding_type=codes.LV_MYOCARDIUM,
+        finding_sites=None if site is None else [FindingSite(anatomic_location=site)],
+        measurements=[
+            Measurement(name=codes.PERFUSION_RESERVE, value=round(value, 3), unit=codes.RATIO)
+        ],
+    )
+
+
+def landmark_groups(objects: PassObjects, provenance: Provenance) -> Iterator[Group]:
+    """Make the groups of the RV insertion points, drawn on the reference images."""
+    label = objects.analysed.label
+    for stack, images in zip(objects.analysed.stacks, objects.reference, strict=False):
+        for one, image in zip(stack.slices, images, strict=True):
+            for name, meaning, point in (
+                ("anterior", codes.INSERTION_ANTERIOR, one.insertion_points.anterior),
+                ("inferior", codes.INSERTION_INFERIOR, one.insertion_points.inferior),
+            ):
+                identity = f"RV insertion {name} {label} {one.level} {image.InstanceNumber}"
+                yield PlanarROIMeasurementsAndQualitativeEvaluations(
+                    tracking_identifier=_tracking(provenance, identity),
+                    referenced_region=_point(point, image),
+                    finding_category=codes.ANATOMICAL_STRUCTURE,
+                    finding_type=meaning,
+                )
+
+
+def method_group(analysed: AnalysedPass, provenance: Provenance) -> Group:
+    """Make the group that says how: algorithm, version, every parameter (TID 4019)."""
+    result = analysed.result
+    told = [
+        *method_sentences(result, analysed.first_pass),
+        *physical_parameters(analysed.first_pass.physics),
+    ]
+    group = MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=_tracking(provenance, f"Method {result.label}"),
+        finding_type=codes.LV_MYOCARDIUM,
+        method=codes.model(result.model),
+        algorithm_id=AlgorithmIdentification(
+            name=PRODUCT,
+            version=provenance.version,
+            parameters=[ascii_text(sentence) for sentence in told],
+        ),
+    )
+    return with_state(group, result.state)
+
+
+def with_state(group: Group, state: State) -> Group:
+    """Add rest or stress to a group, behind its tracking identifiers."""
+    if state in _STATE:
+        item = code(codes.PATIENT_STATE, _STATE[state], "HAS OBS CONTEXT")
+        group[0].ContentSequence.insert(2, item)
+    return group
+
+
+def _segment_measurements(one: SegmentFlow) -> list[Measurement]:
+    measurements = [_flow(one.mbf_ml_min_g, None)]
+    for value, statistic in (
+        (one.mbf_sd_ml_min_g, codes.STANDARD_DEVIATION),
+        (one.mbf_pixel_median_ml_min_g, codes.MEDIAN),
+    ):
+        if np.isfinite(value):
+            measurements.append(_flow(value, statistic))
+    return measurements
+
+
+def _flow(value: float, statistic: Code | None) -> Measurement:
+    return Measurement(
+        name=codes.BLOOD_FLOW, value=round(value, 3), unit=codes.ML_MIN_G, derivation=statistic
+    )
+
+
+def _referenced_segment(objects: PassObjects, number: int) -> ReferencedSegment | None:
+    """Refer to the segment in the stack that shows it; by series, or the report becomes huge."""
+    for stack, segmentation in zip(objects.analysed.stacks, objects.segmentation, strict=False):
+        if any(np.any(one.sectors == number) for one in stack.slices):
+            [first, *_] = segmentation.ReferencedSeriesSequence
+            return ReferencedSegment(
+                sop_class_uid=segmentation.SOPClassUID,
+                sop_instance_uid=segmentation.SOPInstanceUID,
+                segment_number=number,
+                source_series=SourceSeriesForSegmentation(first.SeriesInstanceUID),
+            )
+    return None
+
+
+def _point(point: tuple[float, float], image: Dataset) -> ImageRegion:
+    """Place a point: DICOM counts from the corner of the first pixel (PS3.3 C.18.6.1.1)."""
+    row, column = point
+    return ImageRegion(
+        graphic_type=GraphicTypeValues.POINT,
+        graphic_data=np.array([[column + 0.5, row + 0.5]]),
+        source_image=SourceImageForRegion(
+            referenced_sop_class_uid=image.SOPClassUID,
+            referenced_sop_instance_uid=image.SOPInstanceUID,
+        ),
+    )
+
+
+def _tracking(provenance: Provenance, name: str) -> TrackingIdentifier:
+    return TrackingIdentifier(
+        uid=hd.UID(provenance.uids.uid("track", name)), identifier=ascii_text(name)
+    )
+
+
+def groups_of_pass(objects: PassObjects, provenance: Provenance) -> Sequence[Group]:
+    """Make all groups of one first pass; no number where the quality gate withholds them."""
+    groups: list[Group] = [method_group(objects.analysed, provenance)]
+    if not objects.analysed.result.withheld:
+        groups.extend(territory_groups(objects.analysed, provenance))
+        groups.extend(segment_groups(objects, provenance))
+    groups.extend(landmark_groups(objects, provenance))
+    return groups

@@ -1,0 +1,119 @@
+"""The map page of one first pass: flow over the image, and below it what was outlined."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from node.pictures.page import INK, QUIET, page, pixels
+from pipeline.result import FirstPassResult, SliceResult
+from pipeline.study import FloatArray, IntArray
+
+FLOW_RANGE_ML_MIN_G = (0.0, 5.0)
+"""Shown from the first to the last colour; healthy stress lies near 3, rest near 1."""
+FLOW_COLOURS = "turbo"
+_MARGIN = 4
+_SLICES_A_PAGE = 4
+_OUTLINES = (("myocardium", "#ff5a4f"), ("lv_pool", "#4fa3ff"), ("rv_pool", "#ffd24a"))
+
+
+def map_pages(first_pass: FirstPassResult, version: str) -> list[IntArray]:
+    """Draw flow and outlines, up to four slices a page.
+
+    Flow that the quality gate withholds is not drawn.
+    """
+    slices = first_pass.slices
+    starts = range(0, len(slices), _SLICES_A_PAGE)
+    return [
+        _map_page(first_pass, slices[start : start + _SLICES_A_PAGE], version) for start in starts
+    ]
+
+
+def _map_page(first_pass: FirstPassResult, slices: Sequence[SliceResult], version: str) -> IntArray:
+    withheld = first_pass.withheld
+    title = f"Myocardial blood flow, {first_pass.label}" + (" - withheld" if withheld else "")
+    with page(title, version) as figure:
+        for column, one in enumerate(slices):
+            _draw_flow(_axes(figure, 0, column, len(slices)), one, withheld=withheld)
+            _draw_outlines(_axes(figure, 1, column, len(slices)), one)
+        if not withheld:
+            _colour_bar(figure)
+        _legend(figure)
+        return pixels(figure)
+
+
+def _axes(figure: Figure, row: int, column: int, columns: int) -> Axes:
+    width = 0.88 / columns
+    axes = figure.add_axes((0.02 + column * width, 0.5 - row * 0.435, width - 0.01, 0.40))
+    axes.set_axis_off()
+    return axes
+
+
+def _draw_flow(axes: Axes, one: SliceResult, *, withheld: bool) -> None:
+    rows, columns = _window(one)
+    _draw_anatomy(axes, one)
+    axes.set_title(one.level, color=INK, fontsize=11)
+    if withheld:
+        return
+    flow = np.ma.masked_invalid(one.maps.mbf_ml_min_g[rows, columns])
+    low, high = FLOW_RANGE_ML_MIN_G
+    axes.imshow(flow, cmap=FLOW_COLOURS, vmin=low, vmax=high, interpolation="nearest")
+
+
+def _draw_outlines(axes: Axes, one: SliceResult) -> None:
+    rows, columns = _window(one)
+    _draw_anatomy(axes, one)
+    for name, colour in _OUTLINES:
+        mask = getattr(one.regions, name)[rows, columns]
+        if mask.any() and not mask.all():
+            axes.contour(mask, levels=[0.5], colors=[colour], linewidths=1.2)
+    points = one.insertion_points
+    for (row, column), marker in ((points.anterior, "^"), (points.inferior, "v")):
+        axes.plot(
+            column - columns.start, row - rows.start, marker, color="white",
+            markersize=7, markeredgecolor="black",
+        )  # fmt: skip
+    _label_sectors(axes, one.sectors[rows, columns])
+
+
+def _label_sectors(axes: Axes, sectors: IntArray) -> None:
+    for number in np.unique(sectors[sectors > 0]):
+        row, column = np.argwhere(sectors == number).mean(axis=0)
+        axes.text(column, row, str(number), color="white", fontsize=8, ha="center", va="center")
+
+
+def _draw_anatomy(axes: Axes, one: SliceResult) -> None:
+    image: FloatArray = one.aligned.frames[(one.aligned.reference_frame, *_window(one))]
+    axes.imshow(image, cmap="gray", vmin=0, vmax=max(float(np.percentile(image, 99.5)), 1e-9))
+
+
+def _window(one: SliceResult) -> tuple[slice, slice]:
+    """Take the heart's box and a little around it."""
+    rows, columns = one.aligned.frames.shape[1:]
+    box = one.box
+    return (
+        slice(max(box.row_start - _MARGIN, 0), min(box.row_stop + _MARGIN, rows)),
+        slice(max(box.column_start - _MARGIN, 0), min(box.column_stop + _MARGIN, columns)),
+    )
+
+
+def _colour_bar(figure: Figure) -> None:
+    low, high = FLOW_RANGE_ML_MIN_G
+    axes = figure.add_axes((0.915, 0.52, 0.018, 0.36))
+    bar = figure.colorbar(ScalarMappable(Normalize(low, high), FLOW_COLOURS), cax=axes)
+    bar.set_label("MBF [mL/min/g]", color=INK, fontsize=10)
+    axes.tick_params(colors=INK, labelsize=9)
+
+
+def _legend(figure: Figure) -> None:
+    names = (*((name.replace("_", " "), colour) for name, colour in _OUTLINES),)
+    for number, (name, colour) in enumerate(names):
+        figure.text(0.905, 0.42 - 0.03 * number, name.replace("lv", "LV").replace("rv", "RV"),
+                    color=colour, fontsize=9)  # fmt: skip
+    figure.text(
+        0.905, 0.42 - 0.03 * len(names), "RV insertion:\n^ anterior\nv inferior",
+        color=QUIET, fontsize=9, va="top",
+    )  # fmt: skip
