@@ -41,7 +41,7 @@ class Circulation:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BloodCurves:
-    """Gadolinium in whole blood [mmol/L] on the grid `time_s`."""
+    """Gadolinium in whole blood [mmol/L] that this injection brings, on the grid `time_s`."""
 
     time_s: FloatArray
     rv: FloatArray
@@ -55,15 +55,15 @@ def draw_circulation(
 ) -> Circulation:
     """Draw a circulation; `interval_s` is the mean RR interval, to which transit times belong."""
     output = rng.uniform(4.0, 7.0) * (rng.uniform(1.2, 1.7) if state is State.STRESS else 1.0)
-    beats = rng.uniform(6.0, 10.5)
+    beats = rng.uniform(5.5, 11.5)
     return Circulation(
         cardiac_output_l_min=output,
         dose_mmol=dose_mmol,
         injection_s=rng.uniform(2.0, 5.0),
-        arrival_s=interval_s * rng.uniform(7.0, 14.0),
-        vein_spread_s=rng.uniform(1.6, 3.0),
+        arrival_s=interval_s * rng.uniform(4.0, 13.0),
+        vein_spread_s=rng.uniform(1.7, 3.0),
         lung_transit_s=beats * interval_s,
-        lung_spread_s=rng.uniform(0.28, 0.42) * beats * interval_s,
+        lung_spread_s=rng.uniform(0.24, 0.36) * beats * interval_s,
         body_transit_s=rng.uniform(12.0, 20.0),
         body_share=rng.uniform(0.35, 0.6),
         residual_mmol_l=rng.uniform(0.15, 0.45) if second_injection else 0.0,
@@ -75,7 +75,7 @@ def blood_curves(circulation: Circulation, duration_s: float) -> BloodCurves:
     time = np.arange(0.0, duration_s + STEP_S, STEP_S)
     inflow = _boxcar(time, circulation.arrival_s, circulation.injection_s)
     inflow *= circulation.dose_mmol / (circulation.cardiac_output_l_min / 60.0)
-    vein = _transit(time, 1.0 + circulation.vein_spread_s, circulation.vein_spread_s)
+    vein = _transit(time, 2.4 * circulation.vein_spread_s, circulation.vein_spread_s)
     lung = _transit(time, circulation.lung_transit_s, circulation.lung_spread_s)
     body = _transit(time, circulation.body_transit_s, 0.35 * circulation.body_transit_s)
     first = _through(inflow, vein)
@@ -83,17 +83,16 @@ def blood_curves(circulation: Circulation, duration_s: float) -> BloodCurves:
     for _ in range(3):  # each turn of the recirculation adds what comes back
         aorta = _through(right, lung)
         right = first + circulation.body_share * _through(aorta, body)
-        right += _equilibrium(aorta, 0.35 * (1.0 - circulation.body_share))
+        right += _equilibrium(aorta, 0.75 * (1.0 - circulation.body_share))
     left = _through(right, lung)
     half_lung = _transit(time, 0.45 * circulation.lung_transit_s, 0.5 * circulation.lung_spread_s)
     late = _transit(time, 1.2, 0.5)
-    rest = circulation.residual_mmol_l
     return BloodCurves(
         time_s=time,
-        rv=right + rest,
-        pulmonary=_through(right, half_lung) + rest,
-        lv=left + rest,
-        aorta=_through(left, late) + rest,
+        rv=right,
+        pulmonary=_through(right, half_lung),
+        lv=left,
+        aorta=_through(left, late),
     )
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from pipeline.phantom.heart import N_ANGLES, Contours, Heart, angles, insertion_angles
-from pipeline.phantom.thorax import N_FLOW_LEVELS, N_SCAR_LEVELS, Tissue
-from pipeline.phantom.tissue import TissueKinetics
+from pipeline.phantom.exchange import TissueKinetics
+from pipeline.phantom.heart import Contours, Heart, insertion_angles
+from pipeline.phantom.labels import N_FLOW_LEVELS, N_SCAR_LEVELS, Tissue
+from pipeline.phantom.tables import N_ANGLES, angles
 from pipeline.study import FloatArray, IntArray, State
 
 LOWEST, HIGHEST = 0.1, 6.5
@@ -84,13 +85,21 @@ def draw_flow(rng: Generator, *, state: State, defects: tuple[Defect, ...]) -> F
 
 
 def flow_levels(
-    flow: FlowField, cut: Contours, radius_mm: FloatArray, index: IntArray, z_mm: float
+    flow: FlowField,
+    cut: Contours,
+    radius_mm: FloatArray,
+    index: IntArray,
+    z_mm: float,
+    uneven: FloatArray,
 ) -> IntArray:
-    """Label of the flow level at each point (valid in the myocardium)."""
+    """Label of the flow level at each point (valid in the myocardium).
+
+    `uneven` is a field of unit SD: flow differs from place to place even in healthy wall.
+    """
     thickness = np.maximum(cut.epicardium - cut.endocardium, 1e-3)[index]
     outward = np.clip((radius_mm - cut.endocardium[index]) / thickness, 0.0, 1.0)
     gradient = 1.0 + (flow.endo_over_epi - 1.0) * (0.5 - outward)
-    value = flow.global_ml_min_g * flow.by_angle[index] * gradient
+    value = flow.global_ml_min_g * flow.by_angle[index] * gradient * np.exp(0.06 * uneven)
     scarred = np.zeros(value.shape, dtype=bool)
     theta = angles()[index]
     for defect in flow.defects:

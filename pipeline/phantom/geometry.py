@@ -16,6 +16,8 @@ class Planning:
     """Scene point (0, 0) at the base, in LPS."""
     column_direction: FloatArray
     row_direction: FloatArray
+    turn_rad: float
+    """Of the picture against the scene."""
 
 
 def draw_planning(rng: Generator) -> Planning:
@@ -25,11 +27,12 @@ def draw_planning(rng: Generator) -> Planning:
     row = np.array([0.0, 0.0, -1.0]) + apex * apex[2]  # down in the picture: as inferior as can be
     row /= np.linalg.norm(row)
     column = np.cross(row, -apex)
-    turn = rng.normal(0.0, 0.12)
+    turn = float(np.clip(rng.normal(0.0, 0.28), -0.7, 0.7))
     return Planning(
         origin_mm=np.array([rng.uniform(20, 60), rng.uniform(-60, -10), rng.uniform(-80, 80)]),
         column_direction=np.cos(turn) * column + np.sin(turn) * row,
         row_direction=np.cos(turn) * row - np.sin(turn) * column,
+        turn_rad=turn,
     )
 
 
@@ -45,8 +48,11 @@ def slice_geometry(
     """Geometry of the slice `depth_mm` below the base, its picture centred at `centre_mm`."""
     column, row = planning.column_direction, planning.row_direction
     half = (matrix - 1) / 2 * spacing_mm
-    corner = planning.origin_mm - depth_mm * np.cross(column, row)
-    corner = corner + (centre_mm[0] - half) * column + (centre_mm[1] - half) * row
+    # the scene's own axes, from which the picture is turned
+    cosine, sine = np.cos(planning.turn_rad), np.sin(planning.turn_rad)
+    x, y = cosine * column - sine * row, sine * column + cosine * row
+    middle = planning.origin_mm + centre_mm[0] * x + centre_mm[1] * y
+    corner = middle - depth_mm * np.cross(column, row) - half * (column + row)
     return SliceGeometry(
         position_mm=_triple(corner),
         column_direction=_triple(column),

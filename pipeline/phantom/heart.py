@@ -1,8 +1,8 @@
 """The shape of a heart in its own coordinates, never concentric circles.
 
 Coordinates in mm: x to the right of the picture (the patient's left and back), y down (towards
-the diaphragm), z from the base (0) to the apex. Angles run with the picture's rows downwards:
-theta = atan2(y, x), so that the septum lies near 180 degrees and the anterior wall at -90.
+the diaphragm), z from the base (0) to the apex. The septum lies near 180 degrees and the anterior
+wall near -90 (tables by angle: see `tables`).
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.random import Generator
 
-from pipeline.study import FloatArray, IntArray
-
-N_ANGLES = 720
+from pipeline.phantom.tables import N_ANGLES, angles, at_angle, bump, harmonics, lumps
+from pipeline.study import BoolArray, FloatArray, IntArray
 
 
 class Region(IntEnum):
@@ -27,28 +26,50 @@ class Region(IntEnum):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Heart:
-    """Parameters of one heart; angular tables have `N_ANGLES` entries from -180 degrees."""
+class Papillary:
+    """One papillary muscle: a leaning ellipse in the cavity."""
 
+    angle_rad: float
+    distance: float
+    """From the axis over the cavity's radius."""
+    half_axes_mm: tuple[float, float]
+    """Radial, tangential."""
+    span: tuple[float, float]
+    """Where along the ventricle it is seen, as parts of the length."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Heart:
+    """Parameters of one heart; arrays are tables by angle."""
+
+    kind: str
     length_mm: float
     """Base to the epicardial apex."""
-    epicardial_radius_mm: float
-    epicardial_shape: FloatArray
-    """Factor by angle."""
+    radius_mm: float
+    """Epicardial, near the base."""
+    shape: FloatArray
     wall_mm: FloatArray
-    """Wall thickness by angle at mid level."""
-    endocardial_ripple: FloatArray
-    """Trabeculae: factor on the cavity radius by angle."""
-    papillary: tuple[tuple[float, float, float], ...]
-    """Angle [rad], distance from the axis over the cavity radius, radius [mm] of each."""
-    septum_angle_rad: float
+    """Wall thickness at mid level in diastole."""
+    trabeculae: tuple[FloatArray, FloatArray]
+    """Two patterns that turn into each other along the axis."""
+    trabeculation: float
+    """Share of the cavity's radius that they reach into."""
+    papillaries: tuple[Papillary, ...]
+    septum_rad: float
     rv_half_angle_rad: float
     rv_depth_mm: float
     rv_power: float
     rv_skew: float
+    rv_lobe: float
     rv_wall_mm: float
+    rv_trabeculae: tuple[FloatArray, FloatArray]
+    fat_mm: FloatArray
+    """Epicardial fat."""
+    effusion_mm: float
     tilt: tuple[float, float]
-    """Shift of the axis, mm per mm of z, in x and y."""
+    """Shift of the axis per depth, in x and y."""
+    systole: float
+    """Share of the systolic thickening at which this heart is imaged, 0 to 1."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,87 +77,106 @@ class Contours:
     """Boundaries of one cut by angle [mm from the LV axis]."""
 
     centre_mm: tuple[float, float]
+    along: float
+    """Depth over length."""
     epicardium: FloatArray
     endocardium: FloatArray
     blood: FloatArray
+    """Trabeculae lie between this and the endocardium."""
     rv_outer: FloatArray
     rv_inner: FloatArray
+    rv_blood: FloatArray
+    fluid: FloatArray
+    fat: FloatArray
+    """Outer borders of a pericardial effusion and of the epicardial fat."""
 
 
-def angles() -> FloatArray:
-    """Angles of the tables [rad]."""
-    return np.linspace(-np.pi, np.pi, N_ANGLES, endpoint=False)
+_KINDS = {  # share, epicardial radius [mm], wall [mm]
+    "normal": (0.50, (32.5, 39.0), (9.0, 12.5)),
+    "dilated": (0.16, (37.5, 43.0), (7.0, 9.2)),
+    "hypertrophic": (0.14, (33.5, 40.0), (13.5, 19.0)),
+    "septal hypertrophy": (0.08, (32.5, 37.5), (8.6, 11.5)),
+    "small": (0.12, (27.5, 31.5), (7.6, 10.0)),
+}
 
 
 def draw_heart(rng: Generator) -> Heart:
     """Draw a normal, dilated, hypertrophic or small heart."""
-    kind = rng.choice(
-        ["normal", "dilated", "thick", "septal", "small"], p=[0.5, 0.15, 0.15, 0.1, 0.1]
-    )
-    radius = {"dilated": rng.uniform(36, 42), "small": rng.uniform(25, 29)}.get(
-        kind, rng.uniform(29, 36)
-    )
-    wall = {"dilated": rng.uniform(7, 9), "thick": rng.uniform(13, 17)}.get(
-        kind, rng.uniform(8.0, 11.5)
-    )
-    theta = angles()
-    septum = np.pi + rng.normal(0.0, 0.15)
-    bump = 1.0 + (0.7 if kind == "septal" else 0.0) * np.exp(3.0 * (np.cos(theta - septum) - 1.0))
+    names = list(_KINDS)
+    kind = names[rng.choice(len(names), p=[_KINDS[name][0] for name in names])]
+    _, radius_range, wall_range = _KINDS[kind]
+    radius = rng.uniform(*radius_range)
+    septum = np.pi + rng.normal(0.0, 0.12)
+    thick = rng.uniform(0.5, 1.0) if kind == "septal hypertrophy" else rng.uniform(0.0, 0.15)
+    half = rng.uniform(0.92, 1.2)
+    grooves = 0.7 * bump(septum + half, 12.0) + 0.6 * bump(septum - half, 12.0)
+    fat = rng.gamma(2.0, 1.1) * (0.4 + grooves) * harmonics(rng, (0.3, 0.2, 0.15, 0.1, 0.1))
     return Heart(
-        length_mm=rng.uniform(80, 105) * radius / 33.0,
-        epicardial_radius_mm=radius,
-        epicardial_shape=_harmonics(rng, (0.0, 0.025, 0.012, 0.006)),
-        wall_mm=wall * bump * _harmonics(rng, (0.12, 0.08, 0.05, 0.03)),
-        endocardial_ripple=1.0 - 0.16 * _lumps(rng),
-        papillary=(
-            (np.pi / 2 + rng.normal(0.5, 0.2) - 0.1, rng.uniform(0.5, 0.7), rng.uniform(3.5, 6.0)),
-            (-np.pi / 2 + rng.normal(0.9, 0.2), rng.uniform(0.5, 0.7), rng.uniform(3.5, 6.0)),
-        ),
-        septum_angle_rad=septum,
-        rv_half_angle_rad=rng.uniform(0.9, 1.2),
-        rv_depth_mm=rng.uniform(24.0, 40.0),
-        rv_power=rng.uniform(0.55, 0.9),
-        rv_skew=rng.uniform(-0.15, 0.35),
-        rv_wall_mm=rng.uniform(2.5, 4.0),
-        tilt=(rng.normal(0.0, 0.12), rng.normal(0.0, 0.12)),
+        kind=kind,
+        length_mm=rng.uniform(2.4, 3.0) * radius,
+        radius_mm=radius,
+        shape=harmonics(rng, (0.0, 0.032, 0.013, 0.007, 0.004)),
+        wall_mm=rng.uniform(*wall_range)
+        * (1.0 + thick * bump(septum + 0.4, 2.5))
+        * harmonics(rng, (0.13, 0.14, 0.09, 0.05, 0.03)),
+        trabeculae=(lumps(rng, (3, 16)), lumps(rng, (3, 16))),
+        trabeculation=rng.uniform(0.01, 0.12),
+        papillaries=_draw_papillaries(rng),
+        septum_rad=septum,
+        rv_half_angle_rad=half,
+        rv_depth_mm=rng.uniform(24.0, 42.0),
+        rv_power=rng.uniform(0.55, 0.95),
+        rv_skew=rng.uniform(-0.15, 0.45),
+        rv_lobe=rng.uniform(0.0, 0.3),
+        rv_wall_mm=rng.uniform(2.2, 4.0),
+        rv_trabeculae=(lumps(rng, (8, 34)), lumps(rng, (8, 34))),
+        fat_mm=fat,
+        effusion_mm=rng.uniform(3.0, 12.0) if rng.random() < 0.08 else 0.0,
+        tilt=(rng.normal(0.0, 0.1), rng.normal(0.0, 0.1)),
+        systole=float(rng.beta(1.2, 2.0)),
     )
 
 
 def contours(heart: Heart, z_mm: float) -> Contours:
     """Boundaries of the cut at depth `z_mm` below the base."""
-    theta = angles()
-    along = np.clip(z_mm / heart.length_mm, -0.3, 0.995)
-    taper = float((1.0 - max(along, 0.0) ** 2.6) ** 0.55)
-    epicardium = heart.epicardial_radius_mm * taper * heart.epicardial_shape
-    wall = heart.wall_mm * (1.0 - 0.25 * max(along, 0.0) ** 2) * (0.9 + 0.1 * taper)
-    endocardium = np.maximum(epicardium - wall, 0.0)
-    half = heart.rv_half_angle_rad * (0.75 + 0.25 * taper)
-    reach = max(1.0 - max(along / 0.88, 0.0) ** 2.2, 0.0)
-    from_septum = (theta - heart.septum_angle_rad + np.pi) % (2 * np.pi) - np.pi
-    inside = np.clip(from_septum / half, -1.0, 1.0)
+    along = float(np.clip(z_mm / heart.length_mm, -0.3, 0.995))
+    deep = max(along, 0.0)
+    taper = (1.0 - deep**2.4) ** 0.5
+    outflow = max(0.0, 1.0 - deep / 0.16)  # the wall opens towards the aortic root
+    opening = 1.0 - 0.7 * outflow * bump(heart.septum_rad + 0.7, 10.0)
+    relaxed = heart.radius_mm * taper * heart.shape
+    wall = heart.wall_mm * opening * (1.0 - 0.3 * deep**2) * (0.8 + 0.2 * taper)
+    epicardium, endocardium = _contract(relaxed, wall, heart.systole * (0.5 + 0.9 * deep))
+    half = _rv_half_angle(heart, deep)
+    reach = max(1.0 - (deep / 0.9) ** 2.2, 0.0) * (1.0 - 0.15 * heart.systole)
+    away = ((angles() - heart.septum_rad + np.pi) % (2 * np.pi) - np.pi) / half
+    inside = np.clip(away, -1.0, 1.0)
     bulge = (1.0 - inside**2) ** heart.rv_power * (1.0 - heart.rv_skew * inside)
+    bulge += heart.rv_lobe * np.exp(-(((inside + 0.55) / 0.3) ** 2)) * (1.0 - inside**2)
     rv_outer = epicardium + heart.rv_depth_mm * reach * bulge
+    rv_inner = np.maximum(rv_outer - heart.rv_wall_mm, epicardium)
+    mix = z_mm / 14.0
+    left = np.cos(mix) * heart.trabeculae[0] + np.sin(mix) * heart.trabeculae[1]
+    right = np.cos(mix) * heart.rv_trabeculae[0] + np.sin(mix) * heart.rv_trabeculae[1]
+    rough = heart.trabeculation * (0.25 + 1.5 * deep) * np.maximum(left + 0.9, 0.0)
+    ridges = np.maximum(right - 0.2, 0.0) * 2.4 * (0.4 + 1.2 * deep)
+    fluid = np.maximum(rv_outer, epicardium) + heart.effusion_mm * (1.0 + 0.5 * np.sin(angles()))
     return Contours(
         centre_mm=(heart.tilt[0] * z_mm, heart.tilt[1] * z_mm),
+        along=along,
         epicardium=epicardium,
         endocardium=endocardium,
-        blood=endocardium * (1.0 - (1.0 - heart.endocardial_ripple) * (0.3 + 0.9 * along)),
+        blood=endocardium * np.clip(1.0 - rough, 0.2, 1.0),
         rv_outer=rv_outer,
-        rv_inner=np.maximum(rv_outer - heart.rv_wall_mm, epicardium),
+        rv_inner=rv_inner,
+        rv_blood=np.maximum(rv_inner - ridges, epicardium),
+        fluid=fluid,
+        fat=fluid + heart.fat_mm,
     )
 
 
-def polar(
-    x_mm: FloatArray, y_mm: FloatArray, centre_mm: tuple[float, float]
-) -> tuple[FloatArray, IntArray]:
-    """Distance from the axis [mm] and index into the angular tables of each point."""
-    dx, dy = x_mm - centre_mm[0], y_mm - centre_mm[1]
-    index = ((np.arctan2(dy, dx) + np.pi) * (N_ANGLES / (2 * np.pi))).astype(np.intp) % N_ANGLES
-    return np.hypot(dx, dy), index
-
-
 def regions(cut: Contours, radius_mm: FloatArray, index: IntArray) -> IntArray:
-    """`Region` of each point given in the polar coordinates of `polar`."""
+    """`Region` of each point given in polar coordinates around the axis."""
     region = np.zeros(radius_mm.shape, dtype=np.uint8)
     region[radius_mm < cut.rv_outer[index]] = Region.RV_WALL
     region[radius_mm < cut.rv_inner[index]] = Region.RV_POOL
@@ -145,42 +185,78 @@ def regions(cut: Contours, radius_mm: FloatArray, index: IntArray) -> IntArray:
     return region
 
 
-def papillary_muscles(
-    heart: Heart, cut: Contours, x_mm: FloatArray, y_mm: FloatArray, along: float
-) -> FloatArray:
-    """Whether each point lies in a papillary muscle (as float for cheap arithmetic)."""
+def papillary_muscles(heart: Heart, cut: Contours, x_mm: FloatArray, y_mm: FloatArray) -> BoolArray:
+    """Whether each point lies in a papillary muscle."""
     inside = np.zeros(x_mm.shape, dtype=bool)
-    if not 0.25 < along < 0.75:
-        return inside
-    for angle, distance, size in heart.papillary:
-        wall = cut.endocardium[int((angle + np.pi) * N_ANGLES / (2 * np.pi)) % N_ANGLES]
-        px = cut.centre_mm[0] + distance * wall * np.cos(angle)
-        py = cut.centre_mm[1] + distance * wall * np.sin(angle)
-        inside |= (x_mm - px) ** 2 + (y_mm - py) ** 2 < min(size, 0.28 * float(wall)) ** 2
+    for muscle in heart.papillaries:
+        first, last = muscle.span
+        if not first < cut.along < last:
+            continue
+        cavity = at_angle(cut.endocardium, muscle.angle_rad)
+        # it leans outwards and grows into the wall towards the apex
+        part = (cut.along - first) / (last - first)
+        distance = cavity * (muscle.distance + 0.35 * part**2)
+        cosine, sine = np.cos(muscle.angle_rad), np.sin(muscle.angle_rad)
+        dx = x_mm - cut.centre_mm[0] - distance * cosine
+        dy = y_mm - cut.centre_mm[1] - distance * sine
+        grown = min(1.0, 4.0 * part + 0.4)
+        radial = min(muscle.half_axes_mm[0], 0.3 * cavity) * grown
+        across = min(muscle.half_axes_mm[1], 0.3 * cavity) * grown
+        inside |= ((dx * cosine + dy * sine) / radial) ** 2 + (
+            (dy * cosine - dx * sine) / across
+        ) ** 2 < 1.0
     return inside
 
 
 def insertion_angles(heart: Heart, z_mm: float) -> tuple[float, float]:
     """Angles [rad] at which the RV wall leaves the LV: anterior, inferior."""
-    along = float(np.clip(z_mm / heart.length_mm, 0.0, 0.995))
-    half = heart.rv_half_angle_rad * (0.75 + 0.25 * (1.0 - along**2.6) ** 0.55)
+    half = _rv_half_angle(heart, float(np.clip(z_mm / heart.length_mm, 0.0, 0.995)))
     # y points down, so that going up from the septum (180 degrees) the angle rises
-    return heart.septum_angle_rad + half, heart.septum_angle_rad - half
+    return heart.septum_rad + half, heart.septum_rad - half
 
 
-def _harmonics(rng: Generator, amplitudes: tuple[float, ...]) -> FloatArray:
-    theta = angles()
-    total = np.ones(N_ANGLES)
-    for order, amplitude in enumerate(amplitudes, start=1):
-        total += rng.normal(0.0, amplitude) * np.cos(order * theta + rng.uniform(0, 2 * np.pi))
-    return np.clip(total, 0.5, 1.6)
+def _rv_half_angle(heart: Heart, deep: float) -> float:
+    taper: float = (1.0 - deep**2.6) ** 0.55
+    return heart.rv_half_angle_rad * (0.75 + 0.25 * taper)
 
 
-def _lumps(rng: Generator) -> FloatArray:
-    """Trabecular pattern by angle, 0 to 1."""
-    theta = angles()
-    total = np.zeros(N_ANGLES)
-    for order in range(6, 22):
-        total += rng.normal() * np.cos(order * theta + rng.uniform(0, 2 * np.pi))
-    total -= total.min()
-    return total / total.max()
+def _contract(
+    relaxed: FloatArray, wall: FloatArray, amount: float
+) -> tuple[FloatArray, FloatArray]:
+    """Move the epicardium in by up to 6 % and thicken the wall, keeping its area."""
+    inner = np.maximum(relaxed - wall, 0.5)
+    area = relaxed**2 - inner**2
+    epicardium = relaxed * (1.0 - 0.06 * amount)
+    shortening = 1.0 + 0.18 * amount  # the ventricle shortens: more muscle in each cut
+    endocardium = np.sqrt(np.maximum(epicardium**2 - area * shortening, (0.12 * epicardium) ** 2))
+    return epicardium, endocardium
+
+
+def _draw_papillaries(rng: Generator) -> tuple[Papillary, ...]:
+    """Draw an anterolateral and an inferoseptal group of one or two heads each."""
+    muscles = []
+    for middle in (np.radians(-38.0), np.radians(105.0)):
+        heads = 1 + int(rng.random() < 0.45)
+        for head in range(heads):
+            muscles += [
+                Papillary(
+                    angle_rad=middle + rng.normal(0.0, 0.15) + 0.45 * (head - (heads - 1) / 2),
+                    distance=rng.uniform(0.5, 0.72),
+                    half_axes_mm=(rng.uniform(3.5, 7.0), rng.uniform(2.8, 5.0)),
+                    span=(rng.uniform(0.2, 0.35), rng.uniform(0.7, 0.85)),
+                )
+            ]
+    return tuple(muscles)
+
+
+__all__ = [
+    "N_ANGLES",
+    "Contours",
+    "Heart",
+    "Region",
+    "contours",
+    "draw_heart",
+    "insertion_angles",
+    "papillary_muscles",
+    "regions",
+]

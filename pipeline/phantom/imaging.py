@@ -1,4 +1,4 @@
-"""From tissue to picture: through k-space, receive coils, noise, magnitude."""
+"""From tissue to picture: through k-space, with noise, to the scanner's magnitude."""
 
 from dataclasses import dataclass
 
@@ -6,49 +6,113 @@ import numpy as np
 from numpy.random import Generator
 from scipy.fft import irfft2, rfft2
 
-from pipeline.study import FloatArray
-
-OVERSAMPLING = 3
-"""Fine grid points per pixel and axis; their partial volumes end in each pixel."""
+from pipeline.study import BoolArray, FloatArray
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Acquisition:
-    """What the scanner does with the signal."""
+    """What the scanner does with the signal; arrays are [matrix, matrix] where not said."""
 
     matrix: int
-    phase_resolution: float
-    """Acquired over reconstructed lines: the rest is filled with zeros."""
-    n_coils: int
-    noise_sd: float
-    """Of each of the two channels of a coil image [a.u.]."""
+    row_weight: FloatArray
+    """Weight of each row of k-space, in FFT order: 0 where not acquired [matrix]."""
+    column_weight: FloatArray
+    """Of the non-negative columns [matrix // 2 + 1]."""
+    phase_axis: int
+    """0: lines are rows of k-space; 1: columns."""
+    n_channels: int
+    """Coil images combined by the root of the sum of squares."""
+    noise_sd: FloatArray
+    """Of each of the two parts of a complex image [a.u.]."""
+    ghost: float
+    """Share of the signal that acceleration leaves folded."""
+    acceleration: int
+    field_of_view: BoolArray
+    """False where the scanner stores zeros (correction of distortion, rectangular field)."""
 
 
-def band_limited(fine: FloatArray, acquisition: Acquisition) -> FloatArray:
-    """Image of the fine grid as sampled on the acquired part of k-space [matrix, matrix].
+def k_space_weights(size: int, kept: float, taper: float) -> FloatArray:
+    """Weights of one axis of k-space in FFT order: `kept` of it, with tapered ends [size]."""
+    distance = np.abs(np.fft.fftfreq(size)) * 2.0 / kept
+    slope = np.clip((1.0 + 0.5 / size - distance) / max(taper, 0.5 / size), 0.0, 1.0)
+    weights: FloatArray = (0.5 - 0.5 * np.cos(np.pi * slope)).astype(np.float32)
+    return weights
 
-    The fine grid has `OVERSAMPLING` points per pixel; the centre of a pixel is the centre of its
-    block of fine points. Truncation rings at edges, as in a scanner.
+
+def form_image(
+    centre: FloatArray, slope: FloatArray, acquisition: Acquisition, rng: Generator, fold: int
+) -> FloatArray:
+    """Magnitude image of one frame [matrix, matrix].
+
+    Parameters
+    ----------
+    centre
+        Signal at the centre of k-space on the fine grid [v, u].
+    slope
+        How much more signal there is half the train later: magnetisation recovers while the
+        lines are read, so that each line weighs the tissues anew (to first order).
+    acquisition
+        What the scanner does.
+    rng
+        For the noise.
+    fold
+        Sign of the folded part, which alternates where the sampling pattern does.
     """
-    matrix, size = acquisition.matrix, fine.shape[0]
-    spectrum = rfft2(fine.astype(np.float32, copy=False))
-    half = matrix // 2
-    kept = np.concatenate([spectrum[: half + matrix % 2], spectrum[-half:]])[:, : half + 1]
-    rows = np.fft.fftfreq(matrix, 1.0 / matrix)[:, None]
-    columns = np.arange(half + 1)[None]
-    # shift by (OVERSAMPLING - 1) / 2 fine points: from the first fine point to the pixel centre
-    shift = np.exp(2j * np.pi * (rows + columns) * (OVERSAMPLING - 1) / 2 / size)
-    kept = kept * shift.astype(np.complex64) * (np.abs(rows) <= acquisition.phase_resolution * half)
-    image: FloatArray = irfft2(kept, s=(matrix, matrix)) * (matrix / size) ** 2
+    size, matrix = centre.shape[0], acquisition.matrix
+    weight = acquisition.row_weight[:, None] * acquisition.column_weight[None]
+    spectrum = _cropped(centre, matrix) * weight
+    line = _line_number(matrix, acquisition.phase_axis)
+    edge = _cropped(slope, matrix) * (weight * line)
+    scale = np.float32((matrix / size) ** 2)
+    # an odd weight of k-space makes the second part imaginary: shading at edges, as in vivo
+    real = irfft2(spectrum, s=(matrix, matrix)) * scale
+    imaginary = irfft2(-1j * edge, s=(matrix, matrix)) * scale
+    if acquisition.ghost > 0:
+        step = matrix // acquisition.acceleration
+        real = real + fold * acquisition.ghost * np.roll(real, step, axis=acquisition.phase_axis)
+    power = (real + _noise(acquisition, weight, rng)) ** 2
+    power += (imaginary + _noise(acquisition, weight, rng)) ** 2
+    for _ in range(2 * (acquisition.n_channels - 1)):
+        power += _noise(acquisition, weight, rng) ** 2
+    image: FloatArray = np.sqrt(power) * acquisition.field_of_view
     return image
 
 
-def magnitude(image: FloatArray, acquisition: Acquisition, rng: Generator) -> FloatArray:
-    """Root of the sum of squares of noisy coil images: noncentral chi; Rician for one coil."""
-    shape, sd = image.shape, np.float32(acquisition.noise_sd)
-    if sd == 0:
-        return np.abs(image)
-    power = (image + sd * rng.standard_normal(shape, dtype=np.float32)) ** 2
-    for _ in range(2 * acquisition.n_coils - 1):
-        power += (sd * rng.standard_normal(shape, dtype=np.float32)) ** 2
-    return np.sqrt(power)
+def _cropped(fine: FloatArray, matrix: int) -> FloatArray:
+    """Low frequencies of the fine grid, shifted so that pixel centres are whole."""
+    size, half = fine.shape[0], matrix // 2
+    full = rfft2(fine)
+    kept = np.concatenate([full[: matrix - half], full[size - half :]])[:, : half + 1]
+    # from the first fine point to the centre of the first pixel
+    turn = 2j * np.pi * (size / matrix - 1.0) / 2.0 / size
+    rows = np.exp(turn * np.fft.fftfreq(matrix, 1.0 / matrix))
+    columns = np.exp(turn * np.arange(half + 1))
+    shifted: FloatArray = kept * (rows[:, None] * columns[None]).astype(np.complex64)
+    return shifted
+
+
+def _line_number(matrix: int, axis: int) -> FloatArray:
+    """Line over half the number of lines, -1 to 1, of each point of the half spectrum."""
+    if axis == 0:
+        rows: FloatArray = (2.0 * np.fft.fftfreq(matrix)[:, None]).astype(np.float32)
+        return rows
+    columns: FloatArray = (np.arange(matrix // 2 + 1)[None] * 2.0 / matrix).astype(np.float32)
+    return columns
+
+
+def _noise(acquisition: Acquisition, weight: FloatArray, rng: Generator) -> FloatArray:
+    """Noise that has passed the same k-space filter, of SD `noise_sd`."""
+    if not acquisition.noise_sd.any():
+        return np.zeros(1, dtype=np.float32)
+    matrix = acquisition.matrix
+    white = rng.standard_normal((matrix, matrix), dtype=np.float32)
+    filtered = irfft2(rfft2(white) * weight, s=(matrix, matrix))
+    shrunk = np.float32(1.0 / np.sqrt(_mean_square(acquisition)))
+    noise: FloatArray = filtered * (acquisition.noise_sd * shrunk)
+    return noise
+
+
+def _mean_square(acquisition: Acquisition) -> float:
+    rows = float(np.mean(acquisition.row_weight**2))
+    columns = np.concatenate([acquisition.column_weight, acquisition.column_weight[-2:0:-1]])
+    return rows * float(np.mean(columns**2))

@@ -31,6 +31,8 @@ class PhantomSettings:
     """Whether proton-density weighted frames come first."""
     input_kind: InputKind | None = None
     """A separate input function series; None: none (this one is never drawn)."""
+    exact_physics: bool = False
+    """Whether the study knows body and scanner as they are, not as header and literature say."""
     fields: bool = False
     """Whether the truth holds the whole displacement field of every frame."""
 

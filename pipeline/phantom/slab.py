@@ -7,13 +7,23 @@ from numpy.random import Generator
 from scipy.ndimage import gaussian_filter
 
 from pipeline.phantom.flow import FlowField, flow_levels
-from pipeline.phantom.heart import Heart, Region, contours, papillary_muscles, polar, regions
-from pipeline.phantom.imaging import OVERSAMPLING
-from pipeline.phantom.thorax import N_BLOOD_LEVELS, Thorax, Tissue, chest_weight, thorax_labels
+from pipeline.phantom.grid import Grid
+from pipeline.phantom.heart import (
+    Contours,
+    Heart,
+    Region,
+    contours,
+    insertion_angles,
+    papillary_muscles,
+    regions,
+)
+from pipeline.phantom.labels import N_BLOOD_LEVELS, Tissue, texture_of_labels
+from pipeline.phantom.tables import at_angle, polar
+from pipeline.phantom.thorax import Thorax, chest_weight, thorax_labels
 from pipeline.study import FloatArray, IntArray
 
 CUT_SPACING_MM = 2.0
-N_CUTS = 9
+N_CUTS = 13
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,14 +34,13 @@ class Slab:
     regions: IntArray
     texture: FloatArray
     follows: FloatArray
-    """How far each point follows the motion of the heart, 0 to 1."""
-    fine_mm: float
-    centre_mm: tuple[float, float]
-    """Scene coordinates of the middle of the picture."""
-
-    def coordinates(self) -> tuple[FloatArray, FloatArray]:
-        """Scene coordinates x and y of the fine points [mm]."""
-        return _coordinates(self.labels.shape[1], self.fine_mm, self.centre_mm)
+    """How far each point follows the breathing, 0 to 1."""
+    grid: Grid
+    axis_mm: tuple[float, float]
+    """Where the LV axis crosses the slice, scene coordinates x and y."""
+    cavity_mm: float
+    """Mean endocardial radius at the slice."""
+    epicardium_mm: float
 
 
 def build_slab(
@@ -40,89 +49,123 @@ def build_slab(
     heart: Heart,
     thorax: Thorax,
     flow: FlowField,
+    grid: Grid,
     z_mm: float,
-    matrix: int,
-    spacing_mm: float,
-    centre_mm: tuple[float, float],
 ) -> Slab:
     """Evaluate the anatomy on the fine grid, in thin cuts around depth `z_mm`."""
-    size, fine = matrix * OVERSAMPLING, spacing_mm / OVERSAMPLING
-    x, y = _coordinates(size, fine, centre_mm)
-    body = thorax_labels(thorax, x, y)
-    labels = np.repeat(body[None], N_CUTS, axis=0)
+    x, y, fine = grid.x_mm, grid.y_mm, grid.fine_mm
+    labels = np.repeat(thorax_labels(thorax, grid, z_mm)[None], N_CUTS, axis=0)
     region = np.zeros(labels.shape, dtype=np.uint8)
-    rows, columns = _heart_window(x, y)
-    window = (rows, columns)
-    mixing = _levels(rng, x[window].shape, fine, N_BLOOD_LEVELS)
+    window = grid.around(-0.4 * heart.rv_depth_mm, 0.0, _reach_mm(heart))
+    mixing = _levels(rng, x[window].shape, fine)
+    wall_noise = _smooth(rng, x[window].shape, 5.0 / fine)
+    rough_mm = 1.6 * _smooth(rng, x[window].shape, 1.7 / fine)
     for cut in range(N_CUTS):
         depth = z_mm + (cut - N_CUTS // 2) * CUT_SPACING_MM
-        labels[cut][window], region[cut][window] = _cut(
-            heart, thorax, flow, depth, x[window], y[window], labels[cut][window], mixing
+        shape = contours(heart, depth)
+        radius, index = polar(x[window], y[window], shape.centre_mm)
+        muscle = flow_levels(flow, shape, radius, index, depth, wall_noise)
+        region[cut][window] = regions(shape, radius, index)
+        label = labels[cut][window]
+        _fill_surroundings(label, heart, thorax, shape, radius, index)
+        _fill_vessels(label, heart, shape, x[window], y[window], depth)
+        _fill_heart(
+            label,
+            region[cut][window],
+            blood=_blood(heart, shape, radius + rough_mm, index, x[window], y[window]),
+            muscle=muscle,
+            mixing=mixing,
         )
-    grain = gaussian_filter(rng.standard_normal((size, size), dtype=np.float32), 2.0 / fine)
-    grain *= 0.04 / max(float(grain.std()), 1e-9)
+        labels[cut][window] = label
+    middle = contours(heart, z_mm)
+    grain = _smooth(rng, x.shape, 1.6 / fine) + 0.7 * _smooth(rng, x.shape, 5.0 / fine)
+    texture = 1.0 + texture_of_labels()[labels[N_CUTS // 2]] * grain
     return Slab(
         labels=labels,
         regions=region,
-        texture=(1.0 + grain).astype(np.float32),
+        texture=np.maximum(texture, 0.05).astype(np.float32),
         follows=chest_weight(thorax, x, y).astype(np.float32),
-        fine_mm=fine,
-        centre_mm=centre_mm,
+        grid=grid,
+        axis_mm=middle.centre_mm,
+        cavity_mm=float(middle.endocardium.mean()),
+        epicardium_mm=float(middle.epicardium.mean()),
     )
 
 
-def _cut(
+def _fill_surroundings(
+    label: IntArray,
     heart: Heart,
     thorax: Thorax,
-    flow: FlowField,
-    z_mm: float,
+    shape: Contours,
+    radius: FloatArray,
+    index: IntArray,
+) -> None:
+    """Effusion, epicardial fat and the fat pad push lung aside, not the abdomen."""
+    soft = (label == Tissue.LUNG) | (label == Tissue.LUNG_VESSEL)
+    label[soft & (radius < (shape.fat + thorax.pad_mm)[index])] = Tissue.FAT
+    label[radius < shape.fat[index]] = Tissue.FAT
+    if heart.effusion_mm > 0:
+        label[radius < shape.fluid[index]] = Tissue.FLUID
+
+
+def _fill_vessels(
+    label: IntArray, heart: Heart, shape: Contours, x: FloatArray, y: FloatArray, z_mm: float
+) -> None:
+    """Anterior and posterior descending arteries in their grooves."""
+    for insertion in insertion_angles(heart, z_mm):
+        angle = (insertion + np.pi) % (2 * np.pi) - np.pi
+        distance = max(at_angle(shape.epicardium, angle), at_angle(shape.rv_outer, angle)) + 3.0
+        px = shape.centre_mm[0] + distance * np.cos(angle)
+        py = shape.centre_mm[1] + distance * np.sin(angle)
+        label[(x - px) ** 2 + (y - py) ** 2 < 1.5**2] = Tissue.AORTA
+
+
+def _fill_heart(
+    label: IntArray, region: IntArray, *, blood: IntArray, muscle: IntArray, mixing: IntArray
+) -> None:
+    left, right = region == Region.LV_POOL, region == Region.RV_POOL
+    label[region == Region.RV_WALL] = Tissue.RV_WALL
+    inside = left | (region == Region.MYOCARDIUM)
+    label[inside] = muscle[inside]
+    label[right] = np.where(blood, Tissue.RV_BLOOD + mixing, Tissue.RV_WALL)[right]
+    pool = left & blood
+    label[pool] = (Tissue.LV_BLOOD + mixing)[pool]
+
+
+def _blood(
+    heart: Heart,
+    shape: Contours,
+    radius: FloatArray,
+    index: IntArray,
     x: FloatArray,
     y: FloatArray,
-    around: IntArray,
-    mixing: IntArray,
-) -> tuple[IntArray, IntArray]:
-    """Labels and regions of one thin cut in the window of the heart."""
-    shape = contours(heart, z_mm)
-    radius, index = polar(x, y, shape.centre_mm)
-    region = regions(shape, radius, index)
-    label = around.copy()
-    outer = np.maximum(shape.rv_outer, shape.epicardium)[index]
-    if outer.max() <= 0:
-        return label, region
-    fat = (radius < outer + thorax.pericardial_fat_mm) & (around == Tissue.LUNG)
-    label[fat] = Tissue.FAT
-    label[region == Region.RV_WALL] = Tissue.RV_WALL
-    label[region == Region.RV_POOL] = (Tissue.RV_BLOOD + mixing)[region == Region.RV_POOL]
-    wall = region == Region.MYOCARDIUM
-    muscle = flow_levels(flow, shape, radius, index, z_mm)
-    label[wall] = muscle[wall]
-    blood = (region == Region.LV_POOL) & (radius < shape.blood[index])
-    blood &= ~papillary_muscles(heart, shape, x, y, z_mm / heart.length_mm)
-    cavity = region == Region.LV_POOL
-    label[cavity] = muscle[cavity]
-    label[blood] = (Tissue.LV_BLOOD + mixing)[blood]
-    return label, region
+) -> IntArray:
+    """Where a cavity holds blood, not trabeculae or papillary muscle."""
+    left = (radius < shape.blood[index]) & ~papillary_muscles(heart, shape, x, y)
+    right = radius > shape.epicardium[index]
+    return left | (right & (radius < shape.rv_blood[index]))
 
 
-def _coordinates(
-    size: int, fine_mm: float, centre_mm: tuple[float, float]
-) -> tuple[FloatArray, FloatArray]:
-    along = ((np.arange(size) - (size - 1) / 2) * fine_mm).astype(np.float32)
-    x = np.broadcast_to(along[None] + np.float32(centre_mm[0]), (size, size))
-    y = np.broadcast_to(along[:, None] + np.float32(centre_mm[1]), (size, size))
-    return x, y
+def _reach_mm(heart: Heart) -> float:
+    """Half the side of a square that holds the heart and the fat around it."""
+    return 1.2 * heart.radius_mm + heart.effusion_mm + 0.8 * heart.rv_depth_mm + 36.0
 
 
-def _heart_window(x: FloatArray, y: FloatArray) -> tuple[slice, slice]:
-    """Find the part of the grid that can hold the heart."""
-    columns = np.flatnonzero(np.abs(x[0] + 20) < 95)
-    rows = np.flatnonzero(np.abs(y[:, 0]) < 75)
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+def _smooth(rng: Generator, shape: tuple[int, ...], sigma: float) -> FloatArray:
+    """Smooth random field of unit SD, made on a coarse grid where it is smooth enough."""
+    step = max(int(sigma / 2), 1)
+    coarse = tuple(-(-n // step) + 1 for n in shape)
+    field = gaussian_filter(rng.standard_normal(coarse, dtype=np.float32), sigma / step)
+    field /= max(float(field.std()), 1e-9)
+    if step > 1:
+        field = np.repeat(np.repeat(field, step, axis=0), step, axis=1)
+    smooth: FloatArray = field[: shape[0], : shape[1]]
+    return smooth
 
 
-def _levels(rng: Generator, shape: tuple[int, ...], fine_mm: float, n: int) -> IntArray:
-    """Smooth random field in n equally frequent levels."""
-    field = gaussian_filter(rng.standard_normal(shape, dtype=np.float32), 8.0 / fine_mm)
-    order = np.argsort(np.argsort(field, axis=None))
-    levels: IntArray = (order * n // order.size).reshape(shape).astype(np.uint8)
+def _levels(rng: Generator, shape: tuple[int, ...], fine_mm: float) -> IntArray:
+    """Smooth random field in equally frequent levels: streams of blood not yet mixed."""
+    field = _smooth(rng, shape, 8.0 / fine_mm)
+    borders = np.quantile(field, np.arange(1, N_BLOOD_LEVELS) / N_BLOOD_LEVELS)
+    levels: IntArray = np.searchsorted(borders, field).astype(np.uint8)
     return levels

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.result import Box, InputFunction, InsertionPoints, Regions, SliceLevel
-from pipeline.study import BoolArray, FloatArray, IntArray, PerfusionStudy, State
+from pipeline.study import BoolArray, FloatArray, IntArray, PerfusionStudy, Physics, State
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,11 +42,18 @@ class FirstPassTruth:
     state: State
     slices: tuple[SliceTruth, ...]
     input_function: InputFunction
-    """Gadolinium in the whole blood of the LV on a fine, regular grid of times."""
+    """Gadolinium in the whole blood of the LV beyond `residual_mmol_l`, on a fine grid of times."""
     segment_mbf_ml_min_g: dict[int, float]
     """AHA segment to the mean flow of its pixels."""
-    haematocrit: float
+    physics: Physics
+    """As the body and the scanner are; the study's physics may only be nominal."""
+    flip_scale: float
+    """True flip angle over the nominal one."""
+    residual_mmol_l: float
+    """Left in the blood by an earlier injection."""
     heart_rate_bpm: float
+    start_s: float
+    """First frame, after the first frame of the study."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,6 +63,7 @@ class PhantomTruth:
     seed: int
     description: str
     """What kind of patient and acquisition this is, in words."""
+    weight_kg: float
     first_passes: tuple[FirstPassTruth, ...]
 
 

@@ -1,0 +1,188 @@
+"""Takes the slices of one first pass: the short axis ones, and those of a separate input series."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from pipeline.phantom.blood import BloodCurves
+from pipeline.phantom.camera import Camera
+from pipeline.phantom.flow import FlowField
+from pipeline.phantom.geometry import slice_geometry
+from pipeline.phantom.grid import Grid
+from pipeline.phantom.labels import Tissue
+from pipeline.phantom.movement import Movement, Rhythm, draw_movement
+from pipeline.phantom.patient import Patient, input_readout, proton_density_readout
+from pipeline.phantom.scanner import Scanner, acquisition_of, coil_maps
+from pipeline.phantom.series import render, slice_truth
+from pipeline.phantom.settings import PhantomSettings
+from pipeline.phantom.signals import label_signals
+from pipeline.phantom.slab import build_slab
+from pipeline.phantom.truth import SliceTruth
+from pipeline.study import (
+    FloatArray,
+    InputKind,
+    InputSeries,
+    PerfusionSlice,
+    Readout,
+    SliceGeometry,
+)
+
+DUAL_BOLUS_RATIO = 10.0
+_INPUT_MATRIX = 64
+_N_PROTON_DENSITY = 3
+_SLICE_SHARE_OF_BEAT = 0.28
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Exam:
+    """What the slices of one first pass share."""
+
+    patient: Patient
+    settings: PhantomSettings
+    scanner: Scanner
+    rhythm: Rhythm
+    interval_s: float
+    blood: BloodCurves
+    flow: FlowField
+    concentration: FloatArray
+    """Of each label on the grid of times of `blood` [mmol/L], [label, time]."""
+    scale: float
+    """Stored value over signal."""
+
+
+def take_slice(rng: Generator, exam: Exam, position: int) -> tuple[PerfusionSlice, SliceTruth]:
+    """Take one short axis slice."""
+    patient, settings = exam.patient, exam.settings
+    movement = _movement(rng, exam, position)
+    camera = _camera(rng, exam, position, _grid(patient, settings.matrix, patient.spacing_mm))
+    coil, noise_gain = coil_maps(rng, patient.thorax, camera.slab.grid)
+    signals = _signals(exam, movement.time_s, patient.physics.readout)
+    acquisition = acquisition_of(
+        exam.scanner, matrix=settings.matrix, noise_gain=noise_gain, wall_rise=_wall_rise(signals)
+    )
+    frames, labels = render(
+        rng, camera=camera, movement=movement, signals=signals, coil=coil, acquisition=acquisition
+    )
+    known = slice_truth(
+        heart=patient.heart,
+        z_mm=patient.depths_mm[position],
+        level=patient.levels[position],
+        camera=camera,
+        movement=movement,
+        labels=labels,
+        reference_frame=_peak_frame(exam, movement.time_s),
+        fields=settings.fields,
+    )
+    density = None
+    if patient.proton_density:
+        quiet = _signals(
+            exam,
+            movement.time_s[:_N_PROTON_DENSITY],
+            proton_density_readout(patient.physics.readout),
+        )
+        density, _ = render(
+            rng, camera=camera, movement=movement, signals=quiet, coil=coil, acquisition=acquisition
+        )
+    one = PerfusionSlice(
+        frames=frames * np.float32(exam.scale),
+        time_s=movement.time_s,
+        geometry=_geometry(exam, position, settings.matrix, patient.spacing_mm),
+        proton_density=None if density is None else density * np.float32(exam.scale),
+        proton_density_readout=None
+        if density is None
+        else proton_density_readout(patient.nominal.readout),
+    )
+    return one, known
+
+
+def take_input_series(rng: Generator, exam: Exam, kind: InputKind) -> InputSeries:
+    """Take the separate series of the input function, in the most basal slice.
+
+    For a dual bolus, `exam` holds the blood of the diluted one.
+    """
+    patient = exam.patient
+    matrix = _INPUT_MATRIX if kind is InputKind.DUAL_SEQUENCE else exam.settings.matrix
+    spacing = patient.spacing_mm * exam.settings.matrix / matrix
+    movement = _movement(rng, exam, position=0)
+    camera = _camera(rng, exam, 0, _grid(patient, matrix, spacing))
+    coil, noise_gain = coil_maps(rng, patient.thorax, camera.slab.grid)
+    signals = _signals(exam, movement.time_s, input_readout(patient.physics.readout, kind))
+    acquisition = acquisition_of(
+        exam.scanner,
+        matrix=matrix,
+        noise_gain=noise_gain,
+        wall_rise=_wall_rise(_signals(exam, movement.time_s, patient.physics.readout)),
+    )
+    frames, _ = render(
+        rng, camera=camera, movement=movement, signals=signals, coil=coil, acquisition=acquisition
+    )
+    return InputSeries(
+        kind=kind,
+        slice=PerfusionSlice(
+            frames=frames * np.float32(exam.scale),
+            time_s=movement.time_s,
+            geometry=_geometry(exam, 0, matrix, spacing),
+        ),
+        readout=input_readout(patient.nominal.readout, kind),
+        dose_ratio=DUAL_BOLUS_RATIO if kind is InputKind.DUAL_BOLUS else 1.0,
+    )
+
+
+def _grid(patient: Patient, matrix: int, spacing_mm: float) -> Grid:
+    return Grid.of_picture(
+        matrix=matrix,
+        spacing_mm=spacing_mm,
+        turn_rad=patient.planning.turn_rad,
+        centre_mm=patient.centre_mm,
+    )
+
+
+def _camera(rng: Generator, exam: Exam, position: int, grid: Grid) -> Camera:
+    slab = build_slab(
+        rng,
+        heart=exam.patient.heart,
+        thorax=exam.patient.thorax,
+        flow=exam.flow,
+        grid=grid,
+        z_mm=exam.patient.depths_mm[position],
+    )
+    return Camera(slab, exam.patient.thickness_mm)
+
+
+def _movement(rng: Generator, exam: Exam, position: int) -> Movement:
+    delay = position * _SLICE_SHARE_OF_BEAT * exam.interval_s
+    return draw_movement(
+        rng,
+        exam.rhythm,
+        slice_delay_s=delay,
+        reference_frame=_peak_frame(exam, exam.rhythm.trigger_s + delay),
+        mistrigger_share=exam.settings.mistrigger_share,
+        turn_rad=exam.patient.planning.turn_rad,
+    )
+
+
+def _peak_frame(exam: Exam, time_s: FloatArray) -> int:
+    return int(np.argmax(np.interp(time_s, exam.blood.time_s, exam.blood.lv)))
+
+
+def _signals(exam: Exam, time_s: FloatArray, readout: Readout) -> tuple[FloatArray, FloatArray]:
+    return label_signals(
+        exam.concentration, time_s, exam.patient.physics, readout, exam.patient.flip_scale
+    )
+
+
+def _wall_rise(signals: tuple[FloatArray, FloatArray]) -> float:
+    """Peak rise of wall with a flow of about 1.5 mL/min/g [a.u.]."""
+    return max(float(np.ptp(signals[0][:, Tissue.MYOCARDIUM + 41])), 1e-4)
+
+
+def _geometry(exam: Exam, position: int, matrix: int, spacing_mm: float) -> SliceGeometry:
+    return slice_geometry(
+        exam.patient.planning,
+        depth_mm=exam.patient.depths_mm[position],
+        centre_mm=exam.patient.centre_mm,
+        matrix=matrix,
+        spacing_mm=spacing_mm,
+        thickness_mm=exam.patient.thickness_mm,
+    )
