@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     from node.receive.intake import Intake
     from node.receive.scp import Scp
     from node.spool import Spool
+    from node.tls import server_context
 
     config = load_config(arguments.config)
     logging.basicConfig(
@@ -39,7 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
         open_index(config.storage),
         minimum_free_bytes=config.receive.minimum_free_mb * 2**20,
     )
-    scp = Scp(config.receive, intake).start()
+    tls = None if config.receive.tls is None else server_context(config.receive.tls)
+    scp = Scp(config.receive, intake, tls=tls).start()
     stop.wait()
     scp.stop()
     logging.getLogger(__name__).info("stopped")
