@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 
 from node.config import load_config
+from node.lifeline import follow_parent
+from node.log_setup import set_up_logging
 
 HELP = "the receiver alone (internal: serve starts it)"
 
@@ -28,10 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     from node.tls import server_context
 
     config = load_config(arguments.config)
-    logging.basicConfig(
-        level=config.logging.level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # it writes identifiers into its log
+    set_up_logging(config.logging.level)
+    follow_parent()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
