@@ -103,9 +103,9 @@ def test_a_peer_without_a_certificate_is_not(tls_receiver, certificates):
     context = ssl.create_default_context(cafile=certificates / "authority.pem")
     with socket.create_connection(("127.0.0.1", tls_receiver().port), timeout=10) as plain:
         try:
-            stream = context.wrap_socket(plain, server_hostname="localhost")
-            # In TLS 1.3 the client hears of its refusal only when it reads.
-            assert stream.recv(1) == b""
+            with context.wrap_socket(plain, server_hostname="localhost") as stream:
+                # In TLS 1.3 the client hears of its refusal only when it reads.
+                assert stream.recv(1) == b""
         except (ssl.SSLError, ConnectionError):
             return
 
