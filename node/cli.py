@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from node.errors import NodeError
 from node.lifeline import follow_parent
 
-COMMANDS = ("check", "phantom", "receive", "serve", "work")
+COMMANDS = ("check", "doctor", "phantom", "receive", "serve", "studies", "work")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,17 +4,37 @@ Every field has a default that works on one machine, so an empty file is a valid
 that receives and analyses but delivers nowhere.
 """
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    ValidationError,
+    model_validator,
+)
 
 from node.errors import UsageError
 
 AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[!-~][ -~]{0,15}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+
+
+def _regular_expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from error
+    return text
+
+
+Pattern = Annotated[str, AfterValidator(_regular_expression)]
 PositiveInt = Annotated[int, Field(ge=1)]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 of a certificate (DER), as `openssl x509 -fingerprint -sha256` prints it, in lower case
@@ -103,16 +123,36 @@ ObjectKind = Literal[
 ]
 
 
-class Destination(_Settings):
-    """A PACS that gets the results."""
+Verdict = Literal["analysed", "withheld", "nothing"]
+PlainSyntax = Literal["explicit-vr-little-endian", "implicit-vr-little-endian"]
+
+
+class Archive(_Settings):
+    """A PACS, as we call it."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
     ae_title: AeTitle
     host: str
     port: Annotated[int, Field(ge=1, le=65535)]
+    calling_ae_title: AeTitle | None = None
+    """As whom we call it; None: `receive.ae_title`."""
+
+
+class Destination(Archive):
+    """A PACS that gets results, and by which rules."""
+
     objects: tuple[ObjectKind, ...] = ()
     """What it gets; empty: everything that is made. What stands in for one of these on the ladder
     (a picture for a Parametric Map) is sent when the destination refuses the first choice."""
+    verdicts: tuple[Verdict, ...] = ("analysed", "withheld", "nothing")
+    """Of which studies: analysed; withheld by the quality gate; nothing to analyse."""
+    senders: tuple[AeTitle, ...] = ()
+    """Only of studies that came from these AE titles; empty: of all."""
+    transfer_syntaxes: Annotated[tuple[PlainSyntax, ...], Field(min_length=1)] = (
+        "explicit-vr-little-endian",
+        "implicit-vr-little-endian",
+    )
+    """What it may choose from for uncompressed objects."""
 
 
 class Delivery(_Settings):
@@ -121,8 +161,18 @@ class Delivery(_Settings):
     destinations: tuple[Destination, ...] = ()
     first_retry_s: PositiveFloat = 30.0
     longest_retry_s: PositiveFloat = 3600.0
+    """The wait doubles with each attempt, from the first to the longest."""
     give_up_after_h: PositiveFloat = 96.0
+    """Then a person decides (`perfusion-node studies retry`)."""
     timeout_s: PositiveFloat = 60.0
+    """For connecting and for each answer."""
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [destination.name for destination in self.destinations]
+        if len(set(names)) < len(names):
+            raise ValueError("two destinations have the same name")
+        return self
 
 
 class Storage(_Settings):
@@ -136,7 +186,7 @@ class Storage(_Settings):
 class ProtocolPhysics(_Settings):
     """Physical parameters for series whose headers do not carry them."""
 
-    protocol: str
+    protocol: Pattern
     """Regular expression, searched in protocol name and series description, case ignored."""
     repetition_time_ms: PositiveFloat | None = None
     saturation_delay_ms: PositiveFloat | None = None
@@ -156,9 +206,9 @@ class Analysis(_Settings):
     """None: by field strength."""
     t1_myocardium_ms: PositiveFloat | None = None
     dual_bolus_ratio: PositiveFloat = 10.0
-    rest_words: tuple[str, ...] = ()
+    rest_words: tuple[Pattern, ...] = ()
     """Further regular expressions that mark a series as rest, beside the built-in ones."""
-    stress_words: tuple[str, ...] = ()
+    stress_words: tuple[Pattern, ...] = ()
     protocols: tuple[ProtocolPhysics, ...] = ()
     timeout_s: PositiveFloat = 1800.0
 

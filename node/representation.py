@@ -1,7 +1,8 @@
-"""Pure: which kind of object stands in for one that a destination does not take."""
+"""Pure: what a destination gets, and what stands in for an object that it does not take."""
 
 from collections.abc import Collection, Mapping
 
+from node.config import Destination
 from node.index.ledger import DeliveryState
 
 STANDS_IN: Mapping[str, str] = {
@@ -12,6 +13,13 @@ STANDS_IN: Mapping[str, str] = {
 }
 """Kind -> the next rung down. The numbers of a Parametric Map are also in the derived MR series;
 a Secondary Capture opens everywhere."""
+
+
+def gets_results(destination: Destination, *, verdict: str, senders: Collection[str]) -> bool:
+    """Whether a destination's rules let it have the results of a study at all."""
+    if verdict not in destination.verdicts:
+        return False
+    return not destination.senders or not set(destination.senders).isdisjoint(senders)
 
 
 def first_states(kinds: Collection[str], wanted: Collection[str]) -> dict[str, DeliveryState]:

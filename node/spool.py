@@ -10,6 +10,7 @@ spool/
 ```
 """
 
+import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +33,7 @@ class SpoolFile:
         self._folder = folder
         self.name = os.urandom(16).hex()
         self.size_bytes = 0
+        self.placed = False
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor = os.open(self.part, flags, 0o640, dir_fd=folder)
 
@@ -59,8 +61,10 @@ class SpoolFile:
             self._close()
 
     def discard(self) -> None:
-        """Leave nothing behind; may be repeated."""
+        """Leave nothing behind of what is not in its place; may be repeated."""
         self._close()
+        if self.placed:
+            return
         try:
             os.unlink(self.part, dir_fd=self._folder)
         except FileNotFoundError:
@@ -93,6 +97,19 @@ class Spool:
     def open(cls, storage: Storage) -> Self:
         """Open the spool of a node, making its folders where they are missing."""
         return cls(storage.directory / "spool")
+
+    def claim(self) -> None:
+        """Take the spool for the only receiver of this machine, until the process ends.
+
+        Raises
+        ------
+        SpoolError
+            Another receiver has it.
+        """
+        try:
+            fcntl.flock(self._root, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SpoolError("another receiver uses this spool") from error
 
     def close(self) -> None:
         """Let go of the folders."""
@@ -128,6 +145,7 @@ class Spool:
                     src_dir_fd=self._incoming,
                     dst_dir_fd=folder,
                 )
+                file.placed = True
             os.fsync(folder)
         except OSError as error:
             raise SpoolError(f"the spool cannot move a file: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 log = logging.getLogger(__name__)
+
+
+_CONVERTIBLE = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
 
 
 class AnswerKind(StrEnum):
@@ -47,6 +51,9 @@ class Peer:
     ae_title: str
     calling_ae_title: str
     timeout_s: float
+    tls: ssl.SSLContext | None = None
+    plain_syntaxes: tuple[UID, ...] = (ExplicitVRLittleEndian, ImplicitVRLittleEndian)
+    """In which uncompressed transfer syntaxes it may be sent to; we convert between these."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +67,10 @@ class Instance:
 
 class NoAssociationError(Exception):
     """No association came about; the text says at which stage and why."""
+
+
+class NothingAcceptedError(NoAssociationError):
+    """The peer is there, but takes none of the objects that were proposed."""
 
 
 def read_instance(path: Path) -> Instance:
@@ -81,30 +92,40 @@ def store(
     """
     answered = 0
     try:
-        with associated(peer, contexts_for(instances)) as association:
+        with associated(peer, contexts_for(instances, peer.plain_syntaxes)) as association:
             for instance in instances:
                 answer = _send(association, instance)
                 answered += 1
                 on_answer(instance, answer)
+    except NothingAcceptedError:
+        for instance in instances:
+            on_answer(instance, _not_accepted(instance))
     except NoAssociationError as error:
         for instance in instances[answered:]:
             on_answer(instance, _later(str(error)))
 
 
-def contexts_for(instances: Sequence[Instance]) -> list[PresentationContext]:
-    """One context for each SOP class and transfer syntax, exact ones first.
+def contexts_for(
+    instances: Sequence[Instance], plain_syntaxes: Sequence[UID]
+) -> list[PresentationContext]:
+    """One context for each SOP class and transfer syntax that an instance can be sent in.
 
-    Implicit VR Little Endian, which every peer must support (PS3.5 section 10.1), is offered
-    beside Explicit VR; each in a context of its own, so that the peer's choice for one does not
-    take away the other.
+    Each syntax has a context of its own, so that the peer's choice of one does not take away the
+    others.
     """
-    wanted: dict[tuple[str, str], None] = {}
-    for instance in instances:
-        wanted[(instance.sop_class_uid, instance.transfer_syntax_uid)] = None
-    for instance in instances:
-        if instance.transfer_syntax_uid == ExplicitVRLittleEndian:
-            wanted[(instance.sop_class_uid, ImplicitVRLittleEndian)] = None
+    wanted = dict.fromkeys(
+        (instance.sop_class_uid, syntax)
+        for instance in instances
+        for syntax in _syntaxes(instance, plain_syntaxes)
+    )
     return [build_context(sop_class, syntax) for sop_class, syntax in wanted]
+
+
+def _syntaxes(instance: Instance, plain_syntaxes: Sequence[UID]) -> list[UID]:
+    own = instance.transfer_syntax_uid
+    if own not in _CONVERTIBLE:
+        return [own]
+    return sorted(plain_syntaxes, key=lambda syntax: syntax != own)  # as it is, if it may be
 
 
 @contextmanager
@@ -113,6 +134,8 @@ def associated(peer: Peer, contexts: list[PresentationContext]) -> Iterator[Asso
 
     Raises
     ------
+    NothingAcceptedError
+        The peer accepts none of the contexts.
     NoAssociationError
         Nobody answers, or the peer rejects or aborts.
     """
@@ -127,8 +150,11 @@ def associated(peer: Peer, contexts: list[PresentationContext]) -> Iterator[Asso
         contexts=contexts,
         ae_title=peer.ae_title,
         evt_handlers=[(evt.EVT_CONN_OPEN, _send_small_packets_at_once)],
+        tls_args=None if peer.tls is None else (peer.tls, peer.host),
     )
     if not association.is_established:
+        if association.rejected_contexts:  # pynetdicom aborts where the peer accepts nothing
+            raise NothingAcceptedError("none of our objects is accepted")
         raise NoAssociationError(_why_not(association))
     try:
         yield association
@@ -139,9 +165,8 @@ def associated(peer: Peer, contexts: list[PresentationContext]) -> Iterator[Asso
 
 def is_accepted(association: Association, instance: Instance) -> bool:
     """Whether the peer takes objects of this class in a transfer syntax that we can write."""
-    compatible = {instance.transfer_syntax_uid}
-    if instance.transfer_syntax_uid == ExplicitVRLittleEndian:
-        compatible.add(ImplicitVRLittleEndian)
+    own = instance.transfer_syntax_uid
+    compatible = _CONVERTIBLE if own in _CONVERTIBLE else (own,)
     return any(
         context.abstract_syntax == instance.sop_class_uid
         and context.transfer_syntax[0] in compatible
@@ -168,12 +193,16 @@ def _send(association: Association, instance: Instance) -> Answer:
     if not association.is_established:
         raise NoAssociationError("the peer closed the association")
     if not is_accepted(association, instance):
-        text = f"no presentation context for {instance.sop_class_uid.name}"
-        return Answer(kind=AnswerKind.REFUSED, status=None, text=text)
+        return _not_accepted(instance)
     reply = association.send_c_store(instance.path)
     if "Status" not in reply:
         return _later("no answer to C-STORE: timeout, abort or lost connection")
     return meaning(reply.Status)
+
+
+def _not_accepted(instance: Instance) -> Answer:
+    text = f"no presentation context for {instance.sop_class_uid.name}"
+    return Answer(kind=AnswerKind.REFUSED, status=None, text=text)
 
 
 def _later(text: str) -> Answer:

@@ -38,12 +38,7 @@ class Worker:
         self._config = config
         self._index = open_index(config.storage)
         study = StudyWork(self._index, config, command=command)
-        deliverer = Deliverer(
-            self._index,
-            config.delivery,
-            calling_ae_title=config.receive.ae_title,
-            results=Folders(config.storage).results,
-        )
+        deliverer = Deliverer(self._index, config, results=Folders(config.storage).results)
         self._destinations = [destination.name for destination in config.delivery.destinations]
         self._engine = Engine(
             config.storage.database_url or f"sqlite:///{config.storage.directory}/engine.sqlite",

@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     sys.modules["numpy"] = None  # type: ignore[assignment]  # the documented way to bar an import
     from node.index.tables import open_index
     from node.receive.intake import Intake
+    from node.receive.recover import recover
     from node.receive.scp import Scp
     from node.spool import Spool
     from node.tls import server_context
@@ -35,10 +36,14 @@ def run(arguments: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    spool, index = Spool.open(config.storage), open_index(config.storage)
+    spool.claim()
+    recover(spool, index)
     intake = Intake(
-        Spool.open(config.storage),
-        open_index(config.storage),
+        spool,
+        index,
         minimum_free_bytes=config.receive.minimum_free_mb * 2**20,
+        maximum_instance_bytes=config.receive.maximum_instance_mb * 2**20,
     )
     tls = None if config.receive.tls is None else server_context(config.receive.tls)
     scp = Scp(config.receive, intake, tls=tls).start()

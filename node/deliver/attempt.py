@@ -8,8 +8,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from node.config import Delivery as Settings
-from node.config import Destination
+from node.config import Config
+from node.deliver.peers import peer_of
 from node.deliver.retry import decide
 from node.index import ledger
 from node.index.ledger import Consignment, Delivery, DeliveryState
@@ -25,16 +25,17 @@ class Deliverer:
     def __init__(
         self,
         index: sa.Engine,
-        settings: Settings,
+        config: Config,
         *,
-        calling_ae_title: str,
         results: Path,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._index = index
-        self._settings = settings
-        self._destinations: Mapping[str, Destination] = {d.name: d for d in settings.destinations}
-        self._calling_ae_title = calling_ae_title
+        self._patience = config.delivery
+        self._peers: Mapping[str, Peer] = {
+            destination.name: peer_of(destination, config)
+            for destination in config.delivery.destinations
+        }
         self._results = results
         self._clock = clock
 
@@ -52,16 +53,7 @@ class Deliverer:
         def settle(instance: Instance, answer: Answer) -> None:
             self._settle(by_path[instance.path], answer)
 
-        store(self._peer(self._destinations[consignment.destination]), instances, settle)
-
-    def _peer(self, destination: Destination) -> Peer:
-        return Peer(
-            host=destination.host,
-            port=destination.port,
-            ae_title=destination.ae_title,
-            calling_ae_title=self._calling_ae_title,
-            timeout_s=self._settings.timeout_s,
-        )
+        store(self._peers[consignment.destination], instances, settle)
 
     def _readable(self, by_path: Mapping[Path, Delivery]) -> Sequence[Instance]:
         """Leave out (and settle) what is no longer on disk; the rest still goes."""
@@ -81,7 +73,7 @@ class Deliverer:
             attempts=row.attempts,
             waiting_s=now_s - row.created_s,
             now_s=now_s,
-            patience=self._settings,
+            patience=self._patience,
             jitter=random.random(),  # noqa: S311  spreads load, guards nothing
         )
         ledger.settle(

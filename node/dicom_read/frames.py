@@ -7,6 +7,7 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.uid import UID
 
+from node.dicom_read.functional_groups import frame_headers
 from node.dicom_read.header import Header
 from node.dicom_read.instances import MULTI_FRAME_CLASSES, Aside, Instance, series_name
 from node.dicom_read.sources import FrameSource
@@ -40,15 +41,15 @@ def frames_of(instances: Sequence[Instance], aside: Aside) -> list[Frame]:
 
 def _frames(instance: Instance, aside: Aside) -> list[Frame]:
     """Return the frames of one instance; what has no place in the patient is set aside."""
-    layers = _layers(instance)
-    if layers is None:
-        reason = "the number of its frames does not match their descriptions"
+    multi_frame = instance.header.text("SOPClassUID") in MULTI_FRAME_CLASSES
+    headers = frame_headers(instance.dataset) if multi_frame else _one_header(instance)
+    if headers is None:
+        reason = "the number of its frames contradicts itself"
         aside.add(series_name(instance.header), reason, [instance.path])
         return []
-    multi_frame = instance.header.text("SOPClassUID") in MULTI_FRAME_CLASSES
     frames = [
         _frame(instance, header, number if multi_frame else None)
-        for number, header in enumerate(layers, start=1)
+        for number, header in enumerate(headers, start=1)
     ]
     placed = [frame for frame in frames if frame is not None]
     if len(placed) < len(frames):
@@ -57,11 +58,9 @@ def _frames(instance: Instance, aside: Aside) -> list[Frame]:
     return placed
 
 
-def _layers(instance: Instance) -> list[Header] | None:
-    """Return one header per frame; None where the instance contradicts itself."""
-    if instance.header.text("SOPClassUID") not in MULTI_FRAME_CLASSES:
-        return [instance.header] if instance.header.number("NumberOfFrames") in (None, 1) else None
-    return None
+def _one_header(instance: Instance) -> list[Header] | None:
+    """Return the header of a classic image; None where it claims to be several."""
+    return [instance.header] if instance.header.number("NumberOfFrames") in (None, 1) else None
 
 
 def _frame(instance: Instance, header: Header, number: int | None) -> Frame | None:
@@ -70,7 +69,8 @@ def _frame(instance: Instance, header: Header, number: int | None) -> Frame | No
     rows, columns = header.number("Rows"), header.number("Columns")
     if geometry is None or not rows or not columns:
         return None
-    types = header.texts("ImageType") + header.texts("FrameType")
+    types = header.texts("FrameType") or header.texts("ImageType")
+    types += header.texts("ComplexImageComponent")
     return Frame(
         source=FrameSource(
             path=instance.path,

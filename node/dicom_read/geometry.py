@@ -9,6 +9,9 @@ from pipeline.study import FloatArray, SliceGeometry
 
 SAME_PLACE_MM = 0.5
 """Two images this close are of one slice."""
+_SAME_CENTRE_MM = 1.5
+"""Grids of different size have centres that differ by half a pixel."""
+_PARALLEL = 0.999
 _SAME_DIRECTION = 1e-3
 _SAME_SPACING_MM = 1e-3
 
@@ -23,13 +26,15 @@ LARGEST_ANGLE_DEG = 60.0
 def slices_of(frames: Sequence[Frame]) -> list[list[Frame]]:
     """Gather the frames of each slice: same grid, same directions, same place within 0.5 mm."""
     slices: list[list[Frame]] = []
+    known: dict[tuple[int, int, SliceGeometry], list[Frame]] = {}
     for frame in frames:
-        for members in slices:
-            if same_slice(members[0], frame):
-                members.append(frame)
-                break
-        else:
-            slices.append([frame])
+        place = (frame.rows, frame.columns, frame.geometry)
+        if place not in known:
+            near = next((members for members in slices if same_slice(members[0], frame)), None)
+            if near is None:
+                slices.append(near := [])
+            known[place] = near
+        known[place].append(frame)
     return slices
 
 
@@ -69,3 +74,10 @@ def base_to_apex(frames: Sequence[Frame]) -> list[int]:
     normal = frames[0].geometry.normal
     towards_apex = normal * np.sign(normal @ _TOWARDS_APEX)
     return sorted(range(len(frames)), key=lambda i: float(centre_mm(frames[i]) @ towards_apex))
+
+
+def same_place(one: Frame, other: Frame) -> bool:
+    """Whether two frames are centred on the same place of the same plane, on whatever grid."""
+    apart = float(np.linalg.norm(centre_mm(one) - centre_mm(other)))
+    parallel = abs(float(one.geometry.normal @ other.geometry.normal))
+    return apart < _SAME_CENTRE_MM and parallel > _PARALLEL

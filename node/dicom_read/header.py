@@ -10,7 +10,6 @@ import pydicom.config
 from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 from pydicom.multival import MultiValue
-from pydicom.tag import BaseTag
 
 
 @contextmanager
@@ -77,15 +76,15 @@ class Header:
 
     def private(self, group: int, creator: str, element: int) -> object:
         """Return the value of a private attribute, found by its creator (PS3.5 7.8.1)."""
+        first = (group << 16) + 0x10
         for layer in self._layers:
-            for block in range(0x10, 0x100):
-                name = _value(layer, BaseTag((group << 16) + block))
-                if name is None:
+            present = layer.keys()
+            for tag in range(first, first + 0xF0):
+                if tag not in present or not _is_creator(_value(layer, tag), creator):
                     continue
-                if str(name).strip().upper() == creator.upper():
-                    value = _value(layer, BaseTag((group << 16) + (block << 8) + element))
-                    if value is not None:
-                        return value
+                value = _value(layer, (tag & 0xFFFF0000) + ((tag & 0xFF) << 8) + element)
+                if value is not None:
+                    return value
         return None
 
     def private_number(self, group: int, creator: str, element: int) -> float | None:
@@ -104,6 +103,11 @@ def _value(dataset: Dataset, tag: int | None) -> object:
     except Exception:  # noqa: BLE001  a hostile value makes pydicom raise anything at all
         return None
     return None if value is None or (hasattr(value, "__len__") and len(value) == 0) else value
+
+
+def _is_creator(value: object, creator: str) -> bool:
+    """Whether a private block is reserved by `creator`; its case differs between versions."""
+    return str(value).strip().upper() == creator.upper()
 
 
 def _several(value: object) -> tuple[object, ...]:

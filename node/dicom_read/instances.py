@@ -1,5 +1,6 @@
 """Files to MR instances; everything else is set aside with a reason."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ import pydicom
 from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     EnhancedMRImageStorage,
     LegacyConvertedEnhancedMRImageStorage,
@@ -17,7 +19,7 @@ from pydicom.uid import (
 )
 
 from node.dicom_read.header import Header
-from node.dicom_read.sources import SetAside
+from node.dicom_read.sources import NoPerfusionError, SetAside
 
 MULTI_FRAME_CLASSES = frozenset({EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage})
 _IMAGE_CLASSES = MULTI_FRAME_CLASSES | {MRImageStorage}
@@ -41,10 +43,23 @@ class Aside:
 
     def __init__(self) -> None:
         self._files: dict[tuple[str, str], list[Path]] = defaultdict(list)
+        self.errors: set[type[NoPerfusionError]] = set()
+        """What stood between a perfusion series and its analysis."""
 
-    def add(self, what: str, reason: str, files: Iterable[Path]) -> None:
-        """Set `files` aside."""
-        self._files[what, reason].extend(files)
+    def add(
+        self,
+        what: str,
+        reason: str,
+        files: Iterable[Path],
+        error: type[NoPerfusionError] | None = None,
+    ) -> None:
+        """Set `files` aside; `error`: they are perfusion images, but cannot be used."""
+        paths = list(files)
+        if not paths:
+            return
+        self._files[what, reason].extend(paths)
+        if error is not None:
+            self.errors.add(error)
 
     def entries(self) -> tuple[SetAside, ...]:
         """Return everything that was set aside, in a stable order."""
@@ -84,7 +99,8 @@ def _open(path: Path, aside: Aside) -> Instance | None:
         aside.add(f"file {path.name}", "it is not a DICOM file", [path])
         return None
     except OSError as error:
-        aside.add(f"file {path.name}", f"it cannot be opened: {error.strerror}", [path])
+        why = error.strerror.lower() if error.strerror else "it ends too early"
+        aside.add(f"file {path.name}", f"it cannot be read: {why}", [path])
         return None
     except Exception:  # noqa: BLE001  broken files make pydicom raise anything at all
         aside.add(f"file {path.name}", "it is a DICOM file that is damaged or cut off", [path])
@@ -102,7 +118,7 @@ def _open(path: Path, aside: Aside) -> Instance | None:
 def _read(path: Path) -> Dataset:
     """Parse the header; long values stay on disk."""
     dataset = pydicom.dcmread(path, defer_size=_DEFER_BYTES)
-    if dataset.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+    if Header(dataset.file_meta).value("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
         return pydicom.dcmread(path)  # inflated in memory: nothing on disk to come back to
     return dataset
 
@@ -110,17 +126,23 @@ def _read(path: Path) -> Dataset:
 def _refusal(dataset: Dataset, header: Header, path: Path) -> str | None:
     """Say why an instance cannot be a perfusion image by what it is; None where it can."""
     sop_class = header.text("SOPClassUID")
-    if dataset.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+    if Header(dataset.file_meta).value("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
         return "it is a DICOMDIR, which names files and holds no image"
     if not sop_class or header.value("SOPInstanceUID") is None:
         return "it is a DICOM file that is damaged or cut off"
     if sop_class not in _IMAGE_CLASSES:
-        modality = header.text("Modality")
-        kind = f"of modality {modality}" if modality.isalpha() else "of unknown modality"
-        return f"it is no MR image but an object {kind}"
+        return f"it is no MR image but {_kind(sop_class, header.text('Modality'))}"
     if header.value("SeriesInstanceUID") is None or header.value("StudyInstanceUID") is None:
         return "it does not say which series and study it belongs to"
     return _pixel_refusal(dataset, header, path)
+
+
+def _kind(sop_class: str, modality: str) -> str:
+    """Name the kind of an object by the standard's words."""
+    uid = UID(sop_class)
+    if uid.is_valid and uid.type == "SOP Class":
+        return f"an object of the kind '{uid.name}'"
+    return f"of modality {modality}" if re.fullmatch("[A-Z]{2,16}", modality) else "unknown"
 
 
 def _pixel_refusal(dataset: Dataset, header: Header, path: Path) -> str | None:

@@ -1,36 +1,48 @@
 """Runs to first passes: what was acquired together belongs together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from node.dicom_read.frames import Frame
-from node.dicom_read.geometry import base_to_apex, same_slice
+from node.dicom_read.geometry import base_to_apex, centre_mm, same_slice
+from node.dicom_read.header import Header
 from node.dicom_read.instances import Aside
-from node.dicom_read.recognise import FEWEST_FRAMES, Run
-from pipeline.study import FloatArray
+from node.dicom_read.recognise import is_input_series, is_motion_compensated, is_proton_density
+from node.dicom_read.runs import Run
+from node.dicom_read.sources import TooFewFramesError
+from node.dicom_read.tracks import COARSE_GRID, Track, pixel_mm, tracks_of, with_proton_density
 
+FEWEST_FRAMES = 20
+_ENOUGH_ALONE = 40
+"""Series with so many frames are first passes of their own, however soon one follows the other."""
 _SHARE_OF_OVERLAP = 0.5
-_LONGEST_INTERRUPTION_S = 10.0
+_LONGEST_INTERRUPTION_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pass:
-    """The frames of one first pass, slices from base to apex, and their times."""
+    """The frames of one first pass, slices from base to apex."""
 
-    slices: tuple[tuple[Frame, ...], ...]
-    seconds: tuple[FloatArray, ...]
-    """Since the first frame of all slices."""
+    slices: tuple[Track, ...]
+    """Times since the first frame of all slices."""
+    input_track: Track | None
+    """The low-resolution series for the input function, on the same time axis."""
     start_s: float | None
     """On the clock."""
     time_key: str
     measured: bool
+    coarse: bool
 
     @property
     def first(self) -> Frame:
         """Any frame, for what is the same in all."""
-        return self.slices[0][0]
+        return self.slices[0].first
+
+    @property
+    def headers(self) -> tuple[Header, ...]:
+        """One of each series."""
+        frames = {frame.series_uid: frame for track in self.slices for frame in track.frames}
+        return tuple(frames[uid].header for uid in sorted(frames))
 
 
 def find_passes(runs: Sequence[Run], aside: Aside) -> list[Pass]:
@@ -38,10 +50,8 @@ def find_passes(runs: Sequence[Run], aside: Aside) -> list[Pass]:
     groups: list[list[Run]] = []
     for run in sorted(runs, key=_order):
         together = [group for group in groups if any(_together(run, member) for member in group)]
-        if together:
-            together[0].append(run)
-        else:
-            groups.append([run])
+        groups = [group for group in groups if group not in together]
+        groups.append([*(member for group in together for member in group), run])
     passes = [found for group in groups if (found := _join(group, aside)) is not None]
     return sorted(passes, key=lambda found: (found.start_s is None, found.start_s or 0.0))
 
@@ -54,12 +64,17 @@ def _order(run: Run) -> tuple[float, str]:
 def _together(one: Run, other: Run) -> bool:
     """Whether two runs were acquired at the same time, or one went on after an interruption."""
     if one.span_s is None or other.span_s is None:
-        return not _shares_slice(one, other)
+        return is_motion_compensated(one.first) != is_motion_compensated(other.first) or not (
+            _shares_slice(one, other)
+        )
     (start, stop), (other_start, other_stop) = one.span_s, other.span_s
     overlap = min(stop, other_stop) - max(start, other_start)
+    shorter = min(stop - start, other_stop - other_start)
     if overlap > 0:
-        return overlap >= _SHARE_OF_OVERLAP * min(stop - start, other_stop - other_start)
-    return -overlap <= _LONGEST_INTERRUPTION_S and _shares_slice(one, other)
+        return overlap >= _SHARE_OF_OVERLAP * shorter
+    if -overlap > _LONGEST_INTERRUPTION_S or not _shares_slice(one, other):
+        return False
+    return min(one.most_frames, other.most_frames) < _ENOUGH_ALONE
 
 
 def _shares_slice(one: Run, other: Run) -> bool:
@@ -68,46 +83,61 @@ def _shares_slice(one: Run, other: Run) -> bool:
 
 def _join(runs: Sequence[Run], aside: Aside) -> Pass | None:
     """Join the slices of runs; None where too few frames are left."""
-    same_key = len({run.timing.key.name for run in runs}) == 1
-    slices: list[list[tuple[float, Frame]]] = []
-    for run in runs:
-        # relative times of one acquisition share their origin; different keys only share the clock
-        shift = 0.0 if same_key else run.offset_s or 0.0
-        for frames, seconds in zip(run.slices, run.seconds, strict=True):
-            timed = [(float(s) + shift, f) for s, f in zip(seconds, frames, strict=True)]
-            known = next((s for s in slices if same_slice(s[0][1], frames[0])), None)
-            if known is None:
-                slices.append(timed)
-            elif timed[0][0] > known[-1][0]:
-                known += timed
-            else:
-                reason = "the same slices at the same time are in another series, which is used"
-                aside.add(frames[0].series, reason, {f.source.path for f in frames})
-    return _finish(slices, runs, aside)
-
-
-def _finish(
-    slices: list[list[tuple[float, Frame]]], runs: Sequence[Run], aside: Aside
-) -> Pass | None:
-    """Drop slices with too few frames, order the others and set the clock to the first frame."""
-    kept = [timed for timed in slices if len(timed) >= FEWEST_FRAMES]
-    for timed in slices:
-        if len(timed) < FEWEST_FRAMES:
-            reason = (
-                f"{len(timed)} images of a slice are too few for a first pass "
-                f"(at least {FEWEST_FRAMES})"
-            )
-            aside.add(timed[0][1].series, reason, {f.source.path for _, f in timed})
-    if not kept:
+    tracks = with_proton_density(tracks_of(runs, aside), aside)
+    tracks = [track for track in tracks if _has_enough(track, aside)]
+    if not tracks:
         return None
-    order = base_to_apex([timed[0][1] for timed in kept])
-    start = min(timed[0][0] for timed in kept)
-    spans = [run.span_s for run in runs]
+    inputs = _inputs(tracks)
+    slices = [track for track in tracks if track not in inputs]
+    slices = [slices[i] for i in base_to_apex([track.first for track in slices])]
+    source = _one_input(inputs, slices[0], aside)
+    start = min(float(track.seconds[0]) for track in slices)
+    spans = [run.span_s for run in runs if not is_proton_density(run.first)]
     starts = [span[0] for span in spans if span is not None]
+    timings = [run.timing for run in runs if run.most_frames > 1]
     return Pass(
-        slices=tuple(tuple(frame for _, frame in kept[i]) for i in order),
-        seconds=tuple(np.array([moment - start for moment, _ in kept[i]]) for i in order),
+        slices=tuple(_since(track, start) for track in slices),
+        input_track=None if source is None else _since(source, start),
         start_s=min(starts) if starts else None,
-        time_key=runs[0].timing.key.name,
-        measured=all(run.timing.key.measured for run in runs),
+        time_key=", ".join(sorted({timing.key.name for timing in timings})),
+        measured=all(timing.key.measured for timing in timings),
+        coarse=any(timing.coarse for timing in timings),
     )
+
+
+def _since(track: Track, start: float) -> Track:
+    return replace(track, seconds=track.seconds - start)
+
+
+def _has_enough(track: Track, aside: Aside) -> bool:
+    """Whether a slice has enough frames for a first pass; else set it aside."""
+    if len(track.frames) >= FEWEST_FRAMES:
+        return True
+    reason = (
+        f"a slice has {len(track.frames)} images, too few for a first pass "
+        f"(at least {FEWEST_FRAMES})"
+    )
+    paths = {frame.source.path for frame in track.frames}
+    aside.add(track.first.series, reason, paths, TooFewFramesError)
+    return False
+
+
+def _inputs(tracks: Sequence[Track]) -> list[Track]:
+    """Return the tracks for the input function: by word, or by much larger pixels."""
+    named = [track for track in tracks if is_input_series(track.first)]
+    if named and len(named) < len(tracks):
+        return named
+    finest = min(pixel_mm(track) for track in tracks)
+    return [track for track in tracks if pixel_mm(track) >= COARSE_GRID * finest]
+
+
+def _one_input(inputs: Sequence[Track], base: Track, aside: Aside) -> Track | None:
+    """Keep the input series that lies nearest to the basal slice."""
+    ranked = sorted(
+        inputs,
+        key=lambda track: float(((centre_mm(track.first) - centre_mm(base.first)) ** 2).sum()),
+    )
+    for track in ranked[1:]:
+        reason = "another input function slice, nearer to the base, is used"
+        aside.add(track.first.series, reason, {frame.source.path for frame in track.frames})
+    return ranked[0] if ranked else None

@@ -2,9 +2,11 @@
 
 import math
 import re
-from collections.abc import Sequence
+from dataclasses import replace
 
 from node.config import Analysis, ProtocolPhysics
+from node.dicom_read import philips, siemens
+from node.dicom_read.contrast import PLAUSIBLE_DOSE_MMOL_KG, dose_mmol_kg, named_agent
 from node.dicom_read.header import Header
 from pipeline.relaxation import (
     Agent,
@@ -26,20 +28,9 @@ _DEFAULT_TE_MS = 1.1
 _DEFAULT_FLIP_DEG = 12.0
 _DEFAULT_TIME_TO_CENTRE_MS = 100.0
 _DEFAULT_PULSES_BEFORE_CENTRE = 20
-
-_MOL_PER_L = {
-    Agent.GADOBUTROL: 1.0,
-    Agent.GADOTERATE: 0.5,
-    Agent.GADOPENTETATE: 0.5,
-    Agent.GADOBENATE: 0.5,
-}
-_AGENT_WORDS = {
-    Agent.GADOBUTROL: r"gadobutrol|gadovist|gadavist|gado ?vist",
-    Agent.GADOTERATE: r"gadoter|dotarem|clariscan|artirem|magnescope",
-    Agent.GADOPENTETATE: r"gadopent|magnevist|gd ?dtpa",
-    Agent.GADOBENATE: r"gadoben|multihance",
-}
-_PLAUSIBLE_DOSE_MMOL_KG = (0.003, 0.3)
+_LONG_TRAIN = 16
+"""An echo train so long is the whole readout after one saturation pulse (Philips); a shorter one
+is several echoes of one pulse (GE)."""
 
 
 _NO_PROTOCOL = ProtocolPhysics(protocol="")
@@ -117,10 +108,14 @@ def _protocol(header: Header, config: Analysis) -> ProtocolPhysics:
 
 def _readout(header: Header, protocol: ProtocolPhysics, values: _Values) -> Readout:
     """Read the saturation-recovery readout."""
+    time_ms, time_origin = saturation_time_ms(header)
+    train = siemens.readout_train(header, time_ms)
     tr_ms = values.take(
         "readout.repetition_time_s",
         (protocol.repetition_time_ms, Origin.CONFIGURATION),
-        (_readout_tr_ms(header), Origin.HEADER),
+        (_readout_tr_ms(header.number("RepetitionTime")), Origin.HEADER),
+        (train.echo_spacing_ms if train else None, Origin.PRIVATE_HEADER),
+        (_readout_tr_ms(philips.repetition_time_ms(header)), Origin.PRIVATE_HEADER),
         (_DEFAULT_TR_MS, Origin.DEFAULT),
     )
     te_ms = values.take(
@@ -136,8 +131,15 @@ def _readout(header: Header, protocol: ProtocolPhysics, values: _Values) -> Read
     pulses = values.take(
         "readout.pulses_before_centre",
         (protocol.pulses_before_centre, Origin.CONFIGURATION),
+        (train.pulses_before_centre if train else None, Origin.PRIVATE_HEADER),
         (_pulses_before_centre(header), Origin.HEADER),
         (_DEFAULT_PULSES_BEFORE_CENTRE, Origin.DEFAULT),
+    )
+    delay_ms = values.take(
+        "readout.saturation_delay_s",
+        (protocol.saturation_delay_ms, Origin.CONFIGURATION),
+        (_delay_ms(time_ms, pulses * tr_ms, values), time_origin),
+        (_delay_ms(_DEFAULT_TIME_TO_CENTRE_MS, pulses * tr_ms, values), Origin.DEFAULT),
     )
     efficiency = values.take(
         "readout.saturation_efficiency",
@@ -149,63 +151,63 @@ def _readout(header: Header, protocol: ProtocolPhysics, values: _Values) -> Read
         repetition_time_s=tr_ms * 1e-3,
         echo_time_s=te_ms * 1e-3,
         flip_angle_rad=math.radians(flip_deg),
-        saturation_delay_s=_saturation_delay_ms(header, protocol, pulses * tr_ms, values) * 1e-3,
+        saturation_delay_s=delay_ms * 1e-3,
         pulses_before_centre=int(pulses),
         saturation_efficiency=efficiency,
     )
 
 
-def _saturation_delay_ms(
-    header: Header, protocol: ProtocolPhysics, to_centre_ms: float, values: _Values
-) -> float:
+def saturation_time_ms(header: Header) -> tuple[float | None, Origin]:
+    """Read the time from saturation to the centre of k-space [ms]."""
+    value = _positive(header.number("InversionTime", "InversionTimes"))
+    if value is not None:
+        return value, Origin.HEADER
+    return _positive(philips.prepulse_delay_ms(header)), Origin.PRIVATE_HEADER
+
+
+def _delay_ms(time_ms: float | None, to_centre_ms: float, values: _Values) -> float | None:
     """Return the time from saturation to the first readout pulse [ms].
 
-    InversionTime is taken as the time to the centre of k-space; where the readout before the
-    centre is longer than that, it can only be the time to the first pulse.
+    The saturation time is taken to go to the centre of k-space; where the readout before the
+    centre is longer than that, it can only go to the first pulse.
     """
-    name = "readout.saturation_delay_s"
-    if protocol.saturation_delay_ms:
-        return values.take(name, (protocol.saturation_delay_ms, Origin.CONFIGURATION))
-    time_ms = values.take(
-        name,
-        (_positive(header.number("InversionTime", "InversionTimes")), Origin.HEADER),
-        (_DEFAULT_TIME_TO_CENTRE_MS, Origin.DEFAULT),
-    )
+    if time_ms is None:
+        return None
     if time_ms > to_centre_ms:
         return time_ms - to_centre_ms
-    values.notes.append(
+    note = (
         f"The saturation time of {time_ms:g} ms is shorter than the readout before the centre of "
         "k-space, so it was taken as the time to the first readout pulse."
     )
+    if note not in values.notes:
+        values.notes.append(note)
     return time_ms
 
 
-def _readout_tr_ms(header: Header) -> float | None:
-    value = header.number("RepetitionTime")
+def _readout_tr_ms(value: float | None) -> float | None:
     return value if value is not None and 0 < value <= _LONGEST_READOUT_TR_MS else None
 
 
 def _pulses_before_centre(header: Header) -> float | None:
-    """Half of the pulses of the readout: lines over echoes a pulse and acceleration."""
+    """Return half of the pulses of the readout: k-space is taken to be filled linearly."""
+    train = max(header.number("EchoTrainLength") or 1.0, 1.0)
+    if train >= _LONG_TRAIN:
+        return float(int(train / 2))
     lines = _phase_encoding_lines(header)
     if lines is None:
         return None
-    echoes = max(header.number("EchoTrainLength") or 1.0, 1.0)
-    echoes = echoes if echoes < 16 else 1.0  # some count the whole readout as one train
     acceleration = max(header.number("ParallelReductionFactorInPlane") or 1.0, 1.0)
-    return float(int(lines / echoes / acceleration / 2))
+    return float(int(lines / train / acceleration / 2))
 
 
 def _phase_encoding_lines(header: Header) -> float | None:
-    """Return the number of phase encoding lines acquired (or that would be, unaccelerated)."""
+    """Return the number of phase encoding lines."""
     lines = header.number("MRAcquisitionPhaseEncodingStepsInPlane", "NumberOfPhaseEncodingSteps")
     if lines:
         return lines
     matrix = header.numbers("AcquisitionMatrix", 4)
-    if matrix is None:
-        return None
-    # frequency rows, frequency columns, phase rows, phase columns (PS3.3 C.8.3.1.1.6)
-    return _positive(max(matrix[2:]))
+    # frequency rows, frequency columns, phase rows, phase columns (PS3.3 C.8.3.1)
+    return None if matrix is None else _positive(max(matrix[2:]))
 
 
 def sequence_kind(header: Header) -> SequenceKind:
@@ -220,36 +222,22 @@ def sequence_kind(header: Header) -> SequenceKind:
 
 def _agent(header: Header, config: Analysis, values: _Values) -> Agent:
     """Return the contrast agent that the header names, else the configured one."""
-    texts = [header.text("ContrastBolusAgent")]
-    texts += [item.text("CodeMeaning") for item in header.items("ContrastBolusAgentSequence")]
-    named = next(
-        (
-            agent
-            for agent, pattern in _AGENT_WORDS.items()
-            if any(re.search(pattern, text, re.IGNORECASE) for text in texts)
-        ),
-        None,
-    )
+    named = named_agent(header)
     values.origin["r1_relaxivity_l_mmol_s"] = Origin.HEADER if named else Origin.CONFIGURATION
     values.origin["r2_star_relaxivity_l_mmol_s"] = Origin.DEFAULT
     return named or Agent(config.agent)
 
 
 def _dose(header: Header, agent: Agent, protocol: ProtocolPhysics, values: _Values) -> float | None:
-    """Return the dose [mmol/kg]: agent [mL] times its concentration [mmol/mL] over weight [kg]."""
-    name = "dose_mmol_kg"
-    if protocol.dose_mmol_kg:
-        return values.take(name, (protocol.dose_mmol_kg, Origin.CONFIGURATION))
-    volume_ml = header.number("ContrastBolusTotalDose", "ContrastBolusVolume")
-    weight_kg = _positive(header.number("PatientWeight"))
-    if not volume_ml or weight_kg is None:
-        return None
-    dose = volume_ml * _MOL_PER_L[agent] / weight_kg
-    low, high = _PLAUSIBLE_DOSE_MMOL_KG
-    if not low <= dose <= high:
+    """Return the configured dose, else the header's where that is plausible [mmol/kg]."""
+    configured, told = protocol.dose_mmol_kg, dose_mmol_kg(header, agent)
+    low, high = PLAUSIBLE_DOSE_MMOL_KG
+    if told is not None and not low <= told <= high and configured is None:
         values.notes.append("The contrast dose in the header is not plausible and was not used.")
+        told = None
+    if configured is None and told is None:
         return None
-    return values.take(name, (dose, Origin.HEADER))
+    return values.take("dose_mmol_kg", (configured, Origin.CONFIGURATION), (told, Origin.HEADER))
 
 
 def _seconds(milliseconds: float | None) -> float | None:
@@ -260,9 +248,23 @@ def _positive(value: float | None) -> float | None:
     return value if value is not None and value > 0 else None
 
 
-def assumptions(physics: Physics, label: str) -> Sequence[str]:
+def assumptions(physics: Physics) -> tuple[str, ...]:
     """Name in one sentence what neither header nor configuration told."""
     names = [name for name, origin in physics.origin.items() if origin is Origin.DEFAULT]
     if not names:
         return ()
-    return (f"{label}: default values were used for {', '.join(sorted(names))}.",)
+    return (f"Default values were used for {', '.join(sorted(names))}.",)
+
+
+def proton_density_readout(header: Header, readout: Readout) -> Readout | None:
+    """Return the readout of proton-density frames: no saturation, and their own flip angle.
+
+    None where the header gives the flip angle of the other frames: scanners that play a smaller
+    one for these frames often do not say so, and a wrong one would scale every concentration.
+    """
+    flip_deg = _positive(header.number("FlipAngle"))
+    if flip_deg is None or math.isclose(
+        math.radians(flip_deg), readout.flip_angle_rad, rel_tol=1e-6
+    ):
+        return None
+    return replace(readout, flip_angle_rad=math.radians(flip_deg), saturation_delay_s=math.inf)

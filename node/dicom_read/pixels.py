@@ -6,8 +6,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from pydicom.pixels.utils import iter_pixels
 
+from node.dicom_read import philips
 from node.dicom_read.frames import Frame
 from pipeline.study import FloatArray
+
+_MOST_BRIGHT = 5
+_BRIGHT = 1.6
 
 
 def read_signal(frames: Sequence[Frame]) -> tuple[FloatArray | None, ...]:
@@ -50,6 +54,27 @@ def _scale(frame: Frame, stored: FloatArray) -> FloatArray:
 
 
 def scale_of(frame: Frame) -> tuple[float, float]:
-    """Return slope and intercept from stored values to signal."""
-    slope = frame.header.number("RescaleSlope")
-    return slope or 1.0, frame.header.number("RescaleIntercept") or 0.0
+    """Return slope and intercept from stored values to signal.
+
+    The displayed value DV is SV RS + RI. Philips' FP = DV / (RS SS) is the same for all series of
+    an examination, DV is not: with RS it stretches every series to its own grey scale.
+    """
+    slope = frame.header.number("RescaleSlope") or 1.0
+    intercept = frame.header.number("RescaleIntercept") or 0.0
+    scale = philips.scale_slope(frame.header)
+    return (slope, intercept) if scale is None else (1 / scale, intercept / (slope * scale))
+
+
+def bright_start(images: Sequence[FloatArray]) -> int:
+    """Return how many leading images are much brighter than those that follow them at once.
+
+    Without saturation the whole body is brighter at one stroke, as no bolus makes it. At most five.
+    """
+    if len(images) < 3 * _MOST_BRIGHT:
+        return 0
+    levels = np.array([float(np.mean(image)) for image in images[: 3 * _MOST_BRIGHT]])
+    for count in range(_MOST_BRIGHT, 0, -1):
+        after = float(np.median(levels[count : count + _MOST_BRIGHT]))
+        if after > 0 and levels[:count].min() > _BRIGHT * after:
+            return count
+    return 0

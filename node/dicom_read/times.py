@@ -11,6 +11,7 @@ from statistics import median
 
 import numpy as np
 
+from node.dicom_read import philips, siemens
 from node.dicom_read.frames import Frame
 from node.dicom_read.header import Header
 from pipeline.study import FloatArray
@@ -20,6 +21,7 @@ LONGEST_STEP_S = 4.0
 _DAY_S = 86400.0
 _FIRST_DAY = date(2000, 1, 1).toordinal()  # near: the float keeps a tenth of a microsecond
 _FEWEST_FOR_RESOLUTION = 8
+_MOST_REPEATED = 0.1
 
 _Values = list[float | None]
 
@@ -48,7 +50,7 @@ class Timing:
     """Whether the times are whole seconds."""
 
 
-def find_timing(slices: Sequence[Sequence[Frame]]) -> Timing | None:
+def find_timing(slices: Sequence[Sequence[Frame]], *, measured: bool) -> Timing | None:
     """Time all slices of a series by the first key that is plausible in each; None: there is none.
 
     Plausible: no two frames of a slice at the same time, and a median interval of 0.3 s to 4 s.
@@ -56,15 +58,35 @@ def find_timing(slices: Sequence[Sequence[Frame]]) -> Timing | None:
     """
     coarse: Timing | None = None
     for key in TIME_KEYS:
-        if coarse is not None and not key.measured:
-            break
-        timing = _try(key, slices)
-        if timing is None:
-            continue
-        if not timing.coarse:
+        timing = _try(key, slices) if key.measured is measured else None
+        if timing is not None and not timing.coarse:
             return timing
         coarse = coarse or timing
     return coarse
+
+
+def same_moments(frames: Sequence[Frame]) -> list[int]:
+    """Return the indices of frames taken at the same moment as an earlier one, by the clock.
+
+    Few of them are images that were stored twice; many say that the clock is too coarse, and then
+    none is returned.
+    """
+    for key in TIME_KEYS:
+        values = key.seconds(frames) if key.absolute else []
+        first: dict[float | None, int] = {}
+        repeated = [i for i, value in enumerate(values) if first.setdefault(value, i) != i]
+        if repeated and None not in first and len(repeated) <= _MOST_REPEATED * len(frames):
+            return repeated
+    return []
+
+
+def clock_timing(slices: Sequence[Sequence[Frame]]) -> Timing | None:
+    """Time images that do not repeat by the clock, however coarse; None where they have none."""
+    seconds = [[start_seconds(frame.header) for frame in frames] for frames in slices]
+    if any(value is None for values in seconds for value in values):
+        return None
+    timed = tuple(np.array([value or 0.0 for value in values]) for values in seconds)
+    return Timing(key=_ACQUISITION_TIME, seconds=timed, coarse=True)
 
 
 def _try(key: TimeKey, slices: Sequence[Sequence[Frame]]) -> Timing | None:
@@ -155,6 +177,23 @@ def _acquisition_date_time(frames: Sequence[Frame]) -> _Values:
     return [date_time_seconds(frame.header.text("AcquisitionDateTime")) for frame in frames]
 
 
+def _offset_of_position(frames: Sequence[Frame]) -> _Values:
+    return [frame.header.number("TemporalPositionTimeOffset") for frame in frames]
+
+
+def _time_after_start(frames: Sequence[Frame]) -> _Values:
+    return [siemens.time_after_start_s(frame.header) for frame in frames]
+
+
+def _dynamic_begin(frames: Sequence[Frame]) -> _Values:
+    """Add the delay in the beat: the dynamic scan begins at the same time for all its slices."""
+    begins = [philips.dynamic_begin_s(frame.header) for frame in frames]
+    return [
+        None if begin is None else begin + _delay_in_beat_s(frame)
+        for begin, frame in zip(begins, frames, strict=True)
+    ]
+
+
 def _trigger_time(frames: Sequence[Frame]) -> _Values:
     """Cumulative trigger times; where trigger times are delays in the beat they do not pass."""
     return [_milliseconds(frame.header.number("TriggerTime")) for frame in frames]
@@ -223,13 +262,34 @@ def _milliseconds(value: float | None) -> float | None:
     return None if value is None else value * 1e-3
 
 
+_ACQUISITION_TIME = TimeKey(
+    name="AcquisitionTime", absolute=True, measured=True, seconds=_acquisition_time
+)
 TIME_KEYS = (
     TimeKey(
         name="FrameAcquisitionDateTime", absolute=True, measured=True, seconds=_frame_date_time
     ),
-    TimeKey(name="AcquisitionTime", absolute=True, measured=True, seconds=_acquisition_time),
+    _ACQUISITION_TIME,
     TimeKey(
         name="AcquisitionDateTime", absolute=True, measured=True, seconds=_acquisition_date_time
+    ),
+    TimeKey(
+        name="TemporalPositionTimeOffset",
+        absolute=False,
+        measured=True,
+        seconds=_offset_of_position,
+    ),
+    TimeKey(
+        name="Siemens' private time after start",
+        absolute=False,
+        measured=True,
+        seconds=_time_after_start,
+    ),
+    TimeKey(
+        name="Philips' private dynamic scan begin time",
+        absolute=False,
+        measured=True,
+        seconds=_dynamic_begin,
     ),
     TimeKey(name="TriggerTime", absolute=False, measured=True, seconds=_trigger_time),
     TimeKey(

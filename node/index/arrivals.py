@@ -6,7 +6,7 @@ snapshot never changes again, and a late image opens the next one.
 
 import enum
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from node.index.tables import CONFLICT, INSTANCE, STUDY, reading
 
 _UIDS_A_QUERY = 500  # SQLite takes at most 999 parameters in old builds
+
+# Built once: building a statement costs more than running it.
+_INSERT = sa.insert(INSTANCE)
+_LOCK_STUDY = (
+    sa.select(STUDY.c.revision, STUDY.c.frozen)
+    .where(STUDY.c.study_uid == sa.bindparam("uid"))
+    .with_for_update()  # nothing on SQLite, where the transaction holds the only lock there is
+)
 
 
 class Outcome(enum.Enum):
@@ -94,8 +102,43 @@ class StudyArrivals:
 
 def record(engine: sa.Engine, arrivals: Sequence[Arrival]) -> list[Outcome]:
     """Record instances in one transaction; when this returns, their rows survive power loss."""
-    with engine.begin() as connection:
-        return [_record_one(connection, arrival) for arrival in arrivals]
+    try:
+        # Nearly always all are new, and this is an instance's whole way through the database.
+        with engine.begin() as connection:
+            _insert(connection, arrivals)
+    except sa.exc.IntegrityError:
+        with engine.begin() as connection:
+            return [_record_one(connection, arrival) for arrival in arrivals]
+    return [Outcome.NEW] * len(arrivals)
+
+
+def _insert(connection: sa.Connection, arrivals: Sequence[Arrival]) -> None:
+    revisions = {uid: _open_revision(connection, uid, arrivals) for uid in _studies(arrivals)}
+    # vars() and not asdict(), which copies deeply: all values are plain.
+    rows = [vars(arrival) | {"revision": revisions[arrival.study_uid]} for arrival in arrivals]
+    connection.execute(_INSERT, rows)
+
+
+def _studies(arrivals: Sequence[Arrival]) -> list[str]:
+    """In a fixed order, so that two receivers on one database cannot wait for each other."""
+    return sorted({arrival.study_uid for arrival in arrivals})
+
+
+def _open_revision(connection: sa.Connection, study_uid: str, arrivals: Sequence[Arrival]) -> int:
+    """Lock the study's row, which serialises with `freeze`, and return its open revision."""
+    known = connection.execute(_LOCK_STUDY, {"uid": study_uid}).one_or_none()
+    if known is None:
+        first_s = min(item.received_s for item in arrivals if item.study_uid == study_uid)
+        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        new = insert(STUDY).values(study_uid=study_uid, first_s=first_s, revision=1, frozen=0)
+        connection.execute(new.on_conflict_do_nothing())
+        known = connection.execute(_LOCK_STUDY, {"uid": study_uid}).one()
+    revision: int = known.frozen + 1
+    if known.revision != revision:
+        connection.execute(
+            sa.update(STUDY).where(STUDY.c.study_uid == study_uid).values(revision=revision)
+        )
+    return revision
 
 
 def _record_one(connection: sa.Connection, arrival: Arrival) -> Outcome:
@@ -104,35 +147,13 @@ def _record_one(connection: sa.Connection, arrival: Arrival) -> Outcome:
             INSTANCE.c.sop_instance_uid == arrival.sop_instance_uid
         )
     ).one_or_none()
-    if known is not None:
-        if (known.sha256, known.transfer_syntax_uid) == (
-            arrival.sha256,
-            arrival.transfer_syntax_uid,
-        ):
-            return Outcome.DUPLICATE
-        _record_conflict(connection, arrival)
-        return Outcome.CONFLICT
-    revision = _open_revision(connection, arrival)
-    connection.execute(sa.insert(INSTANCE).values(**asdict(arrival), revision=revision))
-    return Outcome.NEW
-
-
-def _open_revision(connection: sa.Connection, arrival: Arrival) -> int:
-    """Make or touch the study's row, which serialises with `freeze`, and return its revision."""
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    new = insert(STUDY).values(
-        study_uid=arrival.study_uid,
-        first_s=arrival.received_s,
-        last_s=arrival.received_s,
-        revision=1,
-        frozen=0,
-    )
-    return connection.execute(
-        new.on_conflict_do_update(
-            index_elements=[STUDY.c.study_uid],
-            set_={"last_s": arrival.received_s, "revision": STUDY.c.frozen + 1},
-        ).returning(STUDY.c.revision)
-    ).scalar_one()
+    if known is None:
+        _insert(connection, [arrival])
+        return Outcome.NEW
+    if tuple(known) == (arrival.sha256, arrival.transfer_syntax_uid):
+        return Outcome.DUPLICATE
+    _record_conflict(connection, arrival)
+    return Outcome.CONFLICT
 
 
 def _record_conflict(connection: sa.Connection, arrival: Arrival) -> None:
@@ -155,20 +176,14 @@ def open_studies(engine: sa.Engine, now_s: float) -> tuple[StudyArrivals, ...]:
     they are taken as having come now.
     """
     with reading(engine) as connection:
-        if not _from_the_future(connection, now_s):
-            return _arrivals(connection, STUDY.c.revision > STUDY.c.frozen)
+        studies = _arrivals(connection, STUDY.c.revision > STUDY.c.frozen)
+    if all(study.last_s <= now_s for study in studies):
+        return studies
     with engine.begin() as connection:
-        for table, column in ((STUDY, STUDY.c.last_s), (INSTANCE, INSTANCE.c.received_s)):
-            connection.execute(sa.update(table).where(column > now_s).values({column: now_s}))
-        return _arrivals(connection, STUDY.c.revision > STUDY.c.frozen)
-
-
-def _from_the_future(connection: sa.Connection, now_s: float) -> bool:
-    return bool(
         connection.execute(
-            sa.select(sa.exists().where(STUDY.c.last_s > now_s, STUDY.c.revision > STUDY.c.frozen))
-        ).scalar_one()
-    )
+            sa.update(INSTANCE).where(INSTANCE.c.received_s > now_s).values(received_s=now_s)
+        )
+        return _arrivals(connection, STUDY.c.revision > STUDY.c.frozen)
 
 
 def study_arrivals(engine: sa.Engine, study_uid: str) -> StudyArrivals | None:
@@ -212,7 +227,7 @@ def _arrivals(
             revision=own[0].revision,
             frozen=own[0].frozen,
             first_s=own[0].first_s,
-            last_s=own[0].last_s,
+            last_s=max(row.series_last_s for row in own),
             series=tuple(
                 SeriesArrivals(
                     series_uid=row.series_uid,
@@ -297,6 +312,13 @@ def find_instances(engine: sa.Engine, uids: Sequence[str]) -> dict[str, Instance
             )
             found.update({row.sop_instance_uid: _instance_row(row) for row in rows})
     return found
+
+
+def known_files(engine: sa.Engine) -> set[str]:
+    """Return every file of the spool that a row names."""
+    with reading(engine) as connection:
+        statement = sa.union_all(sa.select(INSTANCE.c.file), sa.select(CONFLICT.c.file))
+        return set(connection.execute(statement).scalars())
 
 
 def _instance_row(row: sa.Row[Any]) -> InstanceRow:

@@ -10,7 +10,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from node.index.arrivals import freeze_in
-from node.index.tables import METADATA, STUDY, reading
+from node.index.tables import INSTANCE, METADATA, STUDY, reading
 
 
 class JobState(StrEnum):
@@ -207,6 +207,17 @@ def has_later_images(index: sa.Engine, study_uid: str, revision: int) -> bool:
     newest = sa.select(STUDY.c.revision).where(STUDY.c.study_uid == study_uid)
     with reading(index) as connection:
         return bool((connection.scalar(newest) or 0) > revision)
+
+
+def senders(index: sa.Engine, study_uid: str, revision: int) -> frozenset[str]:
+    """AE titles that sent images of a study up to a revision."""
+    query = (
+        sa.select(INSTANCE.c.calling_ae)
+        .where(INSTANCE.c.study_uid == study_uid, INSTANCE.c.revision <= revision)
+        .distinct()
+    )
+    with reading(index) as connection:
+        return frozenset(connection.scalars(query))
 
 
 def _move(

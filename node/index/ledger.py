@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from node.index.tables import METADATA, reading
+from node.index.tables import INSTANCE, METADATA, reading
 
 
 class DeliveryState(StrEnum):
@@ -144,6 +144,19 @@ def register(
                 changed_s=now_s,
             )
         )
+
+
+def brings_only_own_results(index: sa.Engine, study_uid: str, revision: int) -> bool:
+    """Whether a revision adds nothing but what this node made: a PACS may send it back."""
+    foreign = (
+        sa.select(INSTANCE.c.sop_instance_uid)
+        .outerjoin(RESULT, RESULT.c.sop_instance_uid == INSTANCE.c.sop_instance_uid)
+        .where(INSTANCE.c.study_uid == study_uid, INSTANCE.c.revision == revision)
+        .where(RESULT.c.sop_instance_uid.is_(None))
+        .limit(1)
+    )
+    with reading(index) as connection:
+        return revision > 1 and connection.execute(foreign).first() is None
 
 
 def consignments(index: sa.Engine) -> tuple[Consignment, ...]:

@@ -22,7 +22,6 @@ STUDY = sa.Table(
     METADATA,
     sa.Column("study_uid", _UID, primary_key=True),
     sa.Column("first_s", sa.Float, nullable=False),
-    sa.Column("last_s", sa.Float, nullable=False),
     # The highest revision that any instance has, and the highest that was frozen (0: none).
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("frozen", sa.Integer, nullable=False),

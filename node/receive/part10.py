@@ -5,8 +5,27 @@ bit for bit as received.
 """
 
 import struct
+from dataclasses import dataclass
+from typing import BinaryIO
 
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
+
+from node.errors import UnreadableInstanceError
+
+_PREAMBLE_BYTES = 128
+_SHORT = struct.Struct("<HH2sH")
+_LONG = struct.Struct("<HH2sHI")
+
+_TRANSFER_SYNTAX_UID = 0x0010
+_SOURCE_AE_TITLE = 0x0016
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What a file header of ours says that the data set does not."""
+
+    transfer_syntax_uid: str
+    calling_ae: str
 
 
 def file_header(
@@ -15,20 +34,44 @@ def file_header(
     """Return preamble, prefix and file meta information for one instance."""
     body = b"".join(
         (
-            struct.pack("<HH2sHI", 2, 0x0001, b"OB", 0, 2) + b"\x00\x01",
+            _LONG.pack(2, 0x0001, b"OB", 0, 2) + b"\x00\x01",
             _element(0x0002, b"UI", sop_class_uid, b"\0"),
             _element(0x0003, b"UI", sop_instance_uid, b"\0"),
-            _element(0x0010, b"UI", transfer_syntax_uid, b"\0"),
+            _element(_TRANSFER_SYNTAX_UID, b"UI", transfer_syntax_uid, b"\0"),
             _element(0x0012, b"UI", str(PYNETDICOM_IMPLEMENTATION_UID), b"\0"),
             _element(0x0013, b"SH", PYNETDICOM_IMPLEMENTATION_VERSION, b" "),
-            _element(0x0016, b"AE", calling_ae, b" "),
+            _element(_SOURCE_AE_TITLE, b"AE", calling_ae, b" "),
         )
     )
-    length = struct.pack("<HH2sHI", 2, 0x0000, b"UL", 4, len(body))
-    return b"\0" * 128 + b"DICM" + length + body
+    length = _SHORT.pack(2, 0x0000, b"UL", 4) + struct.pack("<I", len(body))
+    return b"\0" * _PREAMBLE_BYTES + b"DICM" + length + body
+
+
+def read_file_header(stream: BinaryIO) -> Meta:
+    """Read a header that `file_header` made, and leave the stream at the data set.
+
+    Raises
+    ------
+    UnreadableInstanceError
+        It is not one of ours.
+    """
+    start = stream.read(_PREAMBLE_BYTES + 4 + 12)
+    if len(start) < _PREAMBLE_BYTES + 16 or start[_PREAMBLE_BYTES:][:4] != b"DICM":
+        raise UnreadableInstanceError("a file without a file header")
+    body = stream.read(int.from_bytes(start[-4:], "little"))
+    values: dict[int, str] = {}
+    position = _LONG.size + 2  # after the version, the only element of the long form
+    while position + _SHORT.size <= len(body):
+        _, number, _, length = _SHORT.unpack_from(body, position)
+        position += _SHORT.size
+        values[number] = body[position : position + length].decode("ascii", "replace").strip("\0 ")
+        position += length
+    if _TRANSFER_SYNTAX_UID not in values:
+        raise UnreadableInstanceError("a file header without transfer syntax")
+    return Meta(values[_TRANSFER_SYNTAX_UID], values.get(_SOURCE_AE_TITLE, ""))
 
 
 def _element(element: int, representation: bytes, text: str, padding: bytes) -> bytes:
     value = text.encode("ascii")
     value += padding * (len(value) % 2)
-    return struct.pack("<HH2sH", 2, element, representation, len(value)) + value
+    return _SHORT.pack(2, element, representation, len(value)) + value

@@ -60,13 +60,17 @@ class Scp:
         return int(self._listener.getsockname()[1])
 
     def stop(self, *, patience_s: float = 10.0) -> None:
-        """Stop listening; what is being kept is still kept and answered, then associations end."""
+        """Stop listening; what is being kept is still kept and answered, then associations end.
+
+        May be repeated.
+        """
         with self._lock:
+            if self._stopping or self._listener is None:
+                return
             self._stopping = True
             sessions = self._new | self._established
-        if self._listener is not None:
-            self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
         for session in sessions:
             session.interrupt()
         deadline_s = time.monotonic() + patience_s

@@ -17,7 +17,7 @@ from node.config import Config
 from node.index import arrivals, jobs, ledger
 from node.index.jobs import JobState
 from node.index.ledger import Result
-from node.representation import first_states
+from node.representation import first_states, gets_results
 from node.spool import Spool
 from node.workflow.child import COMMAND, run_analysis
 from node.workflow.folders import Folders
@@ -85,8 +85,22 @@ class StudyWork:
         self._folders.drop_work(ticket.study_uid, ticket.revision, ticket.attempt)
 
     def begin(self, key: str) -> bool:
-        """Mark the job as running, if it is still wanted."""
-        return jobs.begin_job(self._index, *_place(key), now_s=self._clock())
+        """Mark the job as running, if it is still wanted and there is something new."""
+        ticket = Ticket.from_key(key)
+        if not jobs.begin_job(self._index, *_place(key), now_s=self._clock()):
+            return False
+        if not ledger.brings_only_own_results(self._index, ticket.study_uid, ticket.revision):
+            return True
+        # Otherwise a PACS that sends results back would have us analyse for ever.
+        jobs.end_job(
+            self._index,
+            *_place(key),
+            state=JobState.DONE,
+            verdict="nothing",
+            reason="only results of this node came back",
+            now_s=self._clock(),
+        )
+        return False
 
     def analyse(self, key: str) -> dict[str, object]:
         """Run the analysis and keep what it made; returns its answer, or why there is none."""
@@ -116,7 +130,7 @@ class StudyWork:
         if jobs.has_later_images(self._index, ticket.study_uid, ticket.revision):
             state, reason = JobState.SUPERSEDED, "later images came before the results were sent"
         else:
-            self._register(ticket, _results(answer, str(outcome["folder"])))
+            self._register(ticket, verdict, _results(answer, str(outcome["folder"])))
         jobs.end_job(
             self._index,
             *_place(key),
@@ -128,8 +142,9 @@ class StudyWork:
         log.info("study %s revision %d: %s, %s", ticket.study_uid, ticket.revision, state, verdict)
         return state
 
-    def _register(self, ticket: Ticket, results: Sequence[Result]) -> None:
+    def _register(self, ticket: Ticket, verdict: str, results: Sequence[Result]) -> None:
         kinds = {result.kind for result in results}
+        senders = jobs.senders(self._index, ticket.study_uid, ticket.revision)
         ledger.register(
             self._index,
             ticket.study_uid,
@@ -138,6 +153,7 @@ class StudyWork:
             first_states={
                 destination.name: first_states(kinds, destination.objects)
                 for destination in self._config.delivery.destinations
+                if gets_results(destination, verdict=verdict, senders=senders)
             },
             now_s=self._clock(),
         )

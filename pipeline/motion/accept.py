@@ -1,44 +1,42 @@
-"""The guard: is the series better off, and which frames must not be used."""
+"""The guard: is the series better off, and which frames belong to it."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.motion.bulk import RANK
-from pipeline.motion.canvas import Canvas
-from pipeline.motion.subspace import contrast_basis, unexplained, weigh
-from pipeline.motion.warp import translate
+from pipeline.motion.edges import Canvas
 
-NEEDED_GAIN = 0.05
-"""Alignment is kept where it takes away at least this share of what contrast does not explain."""
+NEEDED_GAIN = 0.01
+"""Aligned frames must agree better by so much; fitting the noise of a still series gains 0.002."""
 
-OUTLIER_RATIO = 5.0
-"""A frame that contrast explains so many times worse than its neighbours in time is an outlier."""
-
-OUTLIER_SHARE = 0.02
-"""And at least this share of its variance is explained by no mixture of contrast."""
+OUTLIER_LOSS = 0.075
+"""A frame agreeing with the others so much less than those before and after it is none of them."""
 
 NEIGHBOURS_EACH_SIDE = 4
 
 
-def residual(canvas: Canvas, shift: Tensor) -> Tensor:
-    """Share of each frame that contrast alone does not explain, after translation [time]."""
-    vectors = weigh(translate(canvas.images, shift, canvas.margin, canvas.size), canvas.weight)
-    return unexplained(vectors, contrast_basis(vectors, canvas.weight, RANK))
+def agreement(canvas: Canvas, shift: Tensor) -> Tensor:
+    """Mean likeness of each frame's edges with every other's [slice, time]: 0 none, 1 the same."""
+    edges = canvas.unit(canvas.moved(shift))
+    all_others = edges.sum(1, keepdim=True).expand_as(edges)
+    # each frame is in the sum itself, with length 1
+    return (canvas.product(edges, all_others) - 1) / max(edges.shape[1] - 1, 1)
 
 
-def is_better(before: Tensor, after: Tensor) -> bool:
-    """Whether alignment explains the series better by more than fitting noise could."""
-    return bool(after.mean() < (1 - NEEDED_GAIN) * before.mean())
+def is_better(before: Tensor, after: Tensor) -> Tensor:
+    """Whether frames agree better than before, by more than noise gives [slice]."""
+    return after.mean(1) > before.mean(1) + NEEDED_GAIN
 
 
-def usable(left: Tensor) -> Tensor:
-    """1 for frames that belong to the series, 0 for those that fit it nowhere [time].
+def usable(agreeing: Tensor) -> Tensor:
+    """Whether each frame belongs to its series [slice, time].
 
-    A frame is compared with its neighbours: before the bolus, where the heart is dark, noise alone
-    leaves more unexplained than anywhere later.
+    A frame is compared with those before and those after it, whichever agree less: before the
+    bolus, where the heart is dark, and as it arrives, good frames agree less with the rest too.
     """
-    reach = min(NEIGHBOURS_EACH_SIDE, left.numel() - 1)
-    padded = functional.pad(left[None, None], (reach, reach), mode="reflect")[0, 0]
-    typical = padded.unfold(0, 2 * reach + 1, 1).median(dim=1).values
-    outlier = (left > OUTLIER_RATIO * typical) & (left > OUTLIER_SHARE)
-    return 1 - outlier.to(left.dtype)
+    reach = min(NEIGHBOURS_EACH_SIDE, agreeing.shape[1] - 1)
+    padded = functional.pad(agreeing[:, None], (reach, reach), mode="reflect")[:, 0]
+    medians = padded.unfold(1, reach, 1).median(dim=2).values
+    n_frames = agreeing.shape[1]
+    before, after = medians[:, :n_frames], medians[:, reach + 1 : reach + 1 + n_frames]
+    return agreeing > torch.minimum(before, after) - OUTLIER_LOSS

@@ -1,120 +1,161 @@
-"""The rigid step: one translation a frame, found against mixtures of the other frames."""
+"""The rigid step: one translation a frame, found against the mean edges of the other frames."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.motion.canvas import Canvas
-from pipeline.motion.subspace import contrast_basis, outside, weigh
-from pipeline.motion.warp import translate
+from pipeline.motion.edges import Canvas
 
-NEIGHBOURS = 12
-"""Aligned frames, nearest in time, from which a frame's contrast is mixed while tracking."""
+NEIGHBOURS = 30
+"""Frames, nearest in time, whose mean edges a frame is searched for. Few would be closer in
+contrast, but the frames before the bolus would lose what ties them to the others."""
 
-RANK = 3
-"""Dimensions of contrast beside the constant image."""
-
-ITERATIONS = 12
-LONGEST_STEP_PIXELS = 1.0
+ITERATIONS = 8
+LONGEST_STEP_PIXELS = 0.7
+SMALLEST_STEP_PIXELS = 0.01
 
 
-def track(canvas: Canvas, reference_frame: int) -> Tensor:
+def track(canvas: Canvas, time_s: Tensor, reference_frames: Sequence[int]) -> Tensor:
     """Find each frame's translation by full search, from the reference frame outwards in time.
 
-    Contrast changes little between neighbours, so the frames aligned so far can mix the contrast
-    of the next one, wherever the heart is in it: no start value, no local minimum.
+    No start value, so no wrong local optimum near it.
+
+    Parameters
+    ----------
+    canvas
+        Edges of all slices.
+    time_s
+        [slice, time].
+    reference_frames
+        One for each slice.
 
     Returns
     -------
-    [time, (row, column)] in pixels, zero at the reference frame.
+    [slice, time, (row, column)] in pixels, zero at the reference frames.
     """
-    images, weight = canvas.images, canvas.weight
-    n = images.shape[0]
-    shift = images.new_zeros(n, 2)
-    spectra = torch.fft.rfft2(images)
-    variance = _local_variance(canvas)
-    vectors = weigh(translate(images, shift, canvas.margin, canvas.size), weight)
-    seen = [reference_frame]
-    for frame in [*range(reference_frame + 1, n), *range(reference_frame - 1, -1, -1)]:
-        near = sorted(seen, key=lambda other: abs(other - frame))[:NEIGHBOURS]
-        basis = contrast_basis(vectors[near], weight, RANK)
-        explained = _correlate(canvas, basis, spectra[frame])
-        shift[frame] = _lowest(1 - explained / variance[frame])
-        moved = translate(
-            images[frame : frame + 1], shift[frame : frame + 1], canvas.margin, canvas.size
+    n_slices, n_frames = canvas.edges.shape[:2]
+    every = torch.arange(n_slices, device=canvas.edges.device)
+    shift = canvas.edges.new_zeros(n_slices, n_frames, 2)
+    spectra = torch.fft.rfft2(canvas.edges)
+    energy = _energy(canvas)
+    aligned = canvas.unit(canvas.moved(shift))
+    order = [_outwards(n_frames, reference) for reference in reference_frames]
+    for step in range(1, n_frames):
+        seen = torch.tensor([frames[:step] for frames in order], device=every.device)
+        now = torch.tensor([frames[step] for frames in order], device=every.device)
+        distance = (time_s.gather(1, seen) - time_s[every, now][:, None]).abs()
+        nearest = seen.gather(1, distance.argsort(dim=1, stable=True)[:, :NEIGHBOURS])
+        template = aligned[every[:, None], nearest].mean(1) * canvas.weight[:, None]
+        likeness = _correlate(canvas, template, spectra[every, now]).clamp_min(0).square()
+        shift[every, now] = _highest(likeness / energy[every, now])
+        here = Canvas(
+            edges=canvas.edges[every, now][:, None], weight=canvas.weight, margin=canvas.margin
         )
-        vectors[frame] = weigh(moved, weight)[0]
-        seen.append(frame)
+        aligned[every, now] = here.unit(here.moved(shift[every, now][:, None]))[:, 0]
     return shift
 
 
-def refine(canvas: Canvas, shift: Tensor, reference_frame: int) -> Tensor:
-    """Improve all translations together, below the pixel (Gauss-Newton, contrast projected out).
+def refine(canvas: Canvas, shift: Tensor, reference_frames: Sequence[int]) -> Tensor:
+    """Improve all translations together, below the pixel (Gauss-Newton towards the mean edges).
+
+    Only what the template does not explain counts, in edges and in their slopes, so that a frame
+    with weaker edges than others is not displaced by that.
 
     Returns
     -------
-    [time, (row, column)] in pixels, zero at the reference frame.
+    [slice, time, (row, column)] in pixels, zero at the reference frames.
     """
+    every = torch.arange(shift.shape[0], device=shift.device)
+    fixed = torch.tensor(reference_frames, device=shift.device)
     limit = shift.new_tensor(canvas.margin)
     for _ in range(ITERATIONS):
-        moved = translate(canvas.images, shift, canvas.margin, canvas.size)
-        vectors = weigh(moved, canvas.weight)
-        basis = contrast_basis(vectors, canvas.weight, RANK)
-        residual = outside(vectors, basis)
-        slopes = torch.stack(
-            [
-                outside(weigh(slope, canvas.weight), basis)
-                for slope in torch.gradient(moved, dim=(1, 2))
-            ],
-            dim=1,
+        moved = canvas.unit(canvas.moved(shift))
+        template = canvas.unit(moved.mean(1, keepdim=True)).expand_as(moved)
+        rest = _without(canvas, moved, template)
+        down, across = (
+            _without(canvas, slope, template) for slope in torch.gradient(moved, dim=(-2, -1))
         )
-        normal = slopes @ slopes.transpose(1, 2)
-        # A little damping: a frame without structure stays where it is.
-        normal = normal + 1e-6 * torch.eye(2, dtype=normal.dtype, device=normal.device)
-        step = -torch.linalg.solve(normal, slopes @ residual[:, :, None])[:, :, 0]
-        shift = shift + step.clamp(-LONGEST_STEP_PIXELS, LONGEST_STEP_PIXELS)
-        shift = shift - shift[reference_frame]
+        normal = _matrix(canvas, down, across)
+        pull = torch.stack([canvas.product(down, rest), canvas.product(across, rest)], dim=-1)
+        step = -torch.linalg.solve(normal, pull[..., None])[..., 0]
+        step = step.clamp(-LONGEST_STEP_PIXELS, LONGEST_STEP_PIXELS)
+        shift = shift + step
+        shift = shift - shift[every, fixed][:, None]
         shift = torch.minimum(torch.maximum(shift, -limit), limit)
+        if step.abs().max() < SMALLEST_STEP_PIXELS:
+            break
     return shift
 
 
-def _correlate(canvas: Canvas, basis: Tensor, spectrum: Tensor) -> Tensor:
-    """Energy in the contrast space (without its constant) for every whole shift in the margin."""
-    weighted = basis[1:].reshape(-1, *canvas.size) * canvas.weight.sqrt()
-    return _at_shifts(canvas, weighted, spectrum).square().sum(0)
+def _outwards(n_frames: int, reference: int) -> list[int]:
+    return [*range(reference, n_frames), *range(reference - 1, -1, -1)]
 
 
-def _local_variance(canvas: Canvas) -> Tensor:
-    """Weighted variance under the window for every frame and whole shift in the margin."""
-    weight = canvas.weight[None]
-    sums = _at_shifts(canvas, weight, torch.fft.rfft2(canvas.images))
-    squares = _at_shifts(canvas, weight, torch.fft.rfft2(canvas.images.square()))
-    return (squares - sums.square() / weight.sum()).clamp_min(1e-6)
+def _without(canvas: Canvas, edges: Tensor, template: Tensor) -> Tensor:
+    """Take away the part of edges along the template, which has length 1."""
+    return edges - canvas.product(edges, template)[:, :, None, None, None] * template
 
 
-def _at_shifts(canvas: Canvas, patterns: Tensor, spectra: Tensor) -> Tensor:
-    """Correlate patterns on the box with images: [.., 2 margin + 1 (rows), 2 margin + 1]."""
-    height, width = canvas.images.shape[-2:]
+def _matrix(canvas: Canvas, down: Tensor, across: Tensor) -> Tensor:
+    """Build the normal matrix of two slopes [slice, time, 2, 2].
+
+    The floor keeps a frame without structure in its place.
+    """
+    mixed = canvas.product(down, across)
+    rows = [
+        torch.stack([canvas.product(down, down), mixed], dim=-1),
+        torch.stack([mixed, canvas.product(across, across)], dim=-1),
+    ]
+    floor = 1e-6 * torch.eye(2, dtype=mixed.dtype, device=mixed.device)
+    return torch.stack(rows, dim=-2) + floor
+
+
+def _energy(canvas: Canvas) -> Tensor:
+    """Squared length of the edges under the window, for every whole shift in the margin."""
+    spectra = torch.fft.rfft2(canvas.edges.square().sum(2))
+    weight = canvas.weight[:, None].expand(-1, spectra.shape[1], -1, -1)
+    return _at_shifts(canvas, weight, spectra).clamp_min(1e-6)
+
+
+def _correlate(canvas: Canvas, template: Tensor, spectra: Tensor) -> Tensor:
+    """Product of a weighted template with the edges for every whole shift in the margin."""
+    return _at_shifts(canvas, template, spectra, over_channels=True)
+
+
+def _at_shifts(
+    canvas: Canvas, patterns: Tensor, spectra: Tensor, *, over_channels: bool = False
+) -> Tensor:
+    """Correlate by Fourier transform: [..., 2 margin + 1 (rows), 2 margin + 1 (columns)]."""
     down, across = canvas.margin
+    height, width = canvas.edges.shape[-2:]
     padded = functional.pad(patterns, (across, across, down, down))
     product = torch.fft.rfft2(padded).conj() * spectra
+    if over_channels:
+        product = product.sum(-3)
     everywhere = torch.fft.irfft2(product, s=(height, width))
     centred = torch.roll(everywhere, canvas.margin, dims=(-2, -1))
     return centred[..., : 2 * down + 1, : 2 * across + 1]
 
 
-def _lowest(score: Tensor) -> Tensor:
-    """Position of the minimum relative to the middle, below the pixel by a parabola each way."""
-    height, width = score.shape
-    row, column = divmod(int(score.argmin()), width)
-    down = row - height // 2 + _parabola(score[:, column], row)
-    across = column - width // 2 + _parabola(score[row], column)
-    return score.new_tensor([down, across])
+def _highest(score: Tensor) -> Tensor:
+    """Place of the maximum relative to the middle [slice, 2], below the pixel by parabolas."""
+    height, width = score.shape[-2:]
+    at = score.flatten(1).argmax(1)
+    row, column = at // width, at % width
+    every = torch.arange(score.shape[0], device=score.device)
+    down = row - height // 2 + _parabola(score[every, :, column], row)
+    across = column - width // 2 + _parabola(score[every, row], column)
+    return torch.stack([down, across], dim=-1)
 
 
-def _parabola(values: Tensor, at: int) -> float:
-    if not 0 < at < len(values) - 1:
-        return 0.0
-    before, here, after = (float(values[at + step]) for step in (-1, 0, 1))
+def _parabola(values: Tensor, at: Tensor) -> Tensor:
+    """Offset of the top of the parabola through a maximum and its two neighbours [slice]."""
+    last = values.shape[1] - 1
+    before, here, after = (
+        values.gather(1, (at + step).clamp(0, last)[:, None])[:, 0] for step in (-1, 0, 1)
+    )
     curvature = before - 2 * here + after
-    return (before - after) / (2 * curvature) if curvature > 0 else 0.0
+    inside = (at > 0) & (at < last) & (curvature < 0)
+    return torch.where(inside, (before - after) / (2 * curvature.clamp_max(-1e-12)), 0.0)

@@ -11,21 +11,21 @@ def sample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     Parameters
     ----------
     images
-        [n, row, column].
+        [n, channel, row, column].
     rows, columns
         Positions in pixels, centres whole, [n, row out, column out].
 
     Returns
     -------
-    [n, row out, column out].
+    [n, channel, row out, column out].
     """
     height, width = images.shape[-2:]
     grid = torch.stack(
         [2 * columns / max(width - 1, 1) - 1, 2 * rows / max(height - 1, 1) - 1], dim=-1
     )
     return functional.grid_sample(
-        images[:, None], grid, mode="bicubic", padding_mode="border", align_corners=True
-    )[:, 0]
+        images, grid, mode="bicubic", padding_mode="border", align_corners=True
+    )
 
 
 def translate(
@@ -36,13 +36,21 @@ def translate(
     Parameters
     ----------
     images
-        [n, row, column].
+        [..., channel, row, column].
     shift
-        [n, (row, column)] in pixels: output pixel x shows the image at x + shift.
+        [..., (row, column)] in pixels: output pixel x shows the image at x + shift.
+
+    Returns
+    -------
+    [..., channel, row out, column out].
     """
+    lead = images.shape[:-3]
+    flat, by = images.flatten(0, -4), shift.flatten(0, -2)
     rows = torch.arange(size[0], dtype=images.dtype, device=images.device) + origin[0]
     columns = torch.arange(size[1], dtype=images.dtype, device=images.device) + origin[1]
-    n = images.shape[0]
-    row_grid = (rows + shift[:, :1])[:, :, None].expand(n, *size)
-    column_grid = (columns + shift[:, 1:])[:, None, :].expand(n, *size)
-    return sample(images, row_grid, column_grid)
+    moved = sample(
+        flat,
+        (rows + by[:, :1])[:, :, None].expand(-1, -1, size[1]),
+        (columns + by[:, 1:])[:, None, :].expand(-1, size[0], -1),
+    )
+    return moved.reshape(*lead, *moved.shape[1:])

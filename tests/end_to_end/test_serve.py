@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.end_to_end.peers import Node, Pacs, destination, send, study_of, wait_for
+from tests.peers import Node, Pacs, destination, send, study_of, wait_for
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket")

@@ -32,3 +32,11 @@ def test_a_file_that_is_no_yaml_is_a_usage_error(tmp_path, capsys):
 def test_a_missing_file_is_a_usage_error(tmp_path, capsys):
     assert main(["check", "--config", str(tmp_path / "absent.yaml")]) == 2
     assert "cannot read" in capsys.readouterr().err
+
+
+def test_a_pattern_that_is_no_regular_expression_is_reported_with_its_path(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("analysis: {stress_words: ['stress', '(']}")
+
+    with pytest.raises(UsageError, match=r"analysis\.stress_words\.1.*no regular expression"):
+        load_config(file)

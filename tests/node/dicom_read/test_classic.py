@@ -106,7 +106,7 @@ def test_what_is_no_perfusion_image_is_set_aside_with_a_reason(tmp_path):
     found = reasons(read.set_aside)
     assert found["file notes.txt"] == "it is not a DICOM file"
     assert "damaged or cut off" in found["file cut"]
-    assert "modality CT" in found["series 6"]
+    assert "CT Image Storage" in found["series 6"]
     assert "localizer" in found["series 1"]
     assert "cine" in found["series 7"]
     assert "late enhancement" in found["series 8"]

@@ -1,0 +1,128 @@
+"""`perfusion-node studies`: what is in the node, how far, what failed and why."""
+
+import argparse
+import json
+import time
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from node.config import load_config
+from node.errors import NodeError
+from node.index import jobs, ledger
+from node.index.overview import StudyOverview, overview
+from node.index.tables import open_index
+
+HELP = "what is in the node, how far, what failed and why; retry or cancel it"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the actions and options of the command."""
+    parser.add_argument("--config", type=Path, help="configuration file (default: all defaults)")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    actions = parser.add_subparsers(metavar="ACTION", dest="action")
+    actions.add_parser("list", help="one line a study, the newest first (default)")
+    for name, text in (
+        ("show", "everything about one study"),
+        ("retry", "analyse again what failed, send again what was given up or waits"),
+        ("cancel", "neither analyse nor send any more of it"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("study_uid", metavar="STUDY_UID")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do one action on the index; the worker sees it within a second."""
+    index = open_index(load_config(arguments.config).storage)
+    try:
+        if arguments.action in (None, "list"):
+            _list(index, as_json=arguments.json)
+        elif arguments.action == "show":
+            _show(index, arguments.study_uid, as_json=arguments.json)
+        elif arguments.action == "retry":
+            _retry(index, arguments.study_uid)
+        else:
+            _cancel(index, arguments.study_uid)
+    finally:
+        index.dispose()
+    return 0
+
+
+def _list(index: sa.Engine, *, as_json: bool) -> None:
+    found = overview(index)
+    if as_json:
+        print(json.dumps([vars(study) for study in found], indent=2, default=dict))
+        return
+    if not found:
+        print("no studies")
+    for study in found:
+        sent = "; ".join(
+            f"{destination}: " + ", ".join(f"{n} {state}" for state, n in states.items())
+            for destination, states in study.deliveries.items()
+        )
+        words = [
+            _time(study.last_s),
+            study.study_uid,
+            f"{study.images} images",
+            f"revision {study.revision}",
+            study.state if not study.verdict else f"{study.state} ({study.verdict})",
+            sent,
+            "NEEDS A PERSON" if study.needs_a_person else "",
+        ]
+        print("  ".join(word for word in words if word))
+
+
+def _show(index: sa.Engine, study_uid: str, *, as_json: bool) -> None:
+    study = _known(index, study_uid)
+    runs = jobs.jobs(index, study_uid=study_uid)
+    rows = ledger.study_deliveries(index, study_uid)
+    if as_json:
+        everything = {
+            **vars(study),
+            "jobs": [vars(job) for job in runs],
+            "deliveries": [vars(row) for row in rows],
+        }
+        print(json.dumps(everything, indent=2, default=dict))
+        return
+    print(f"study {study.study_uid}: {study.images} images, the last at {_time(study.last_s)}")
+    for job in runs:
+        attempt = f", attempt {job.attempt + 1}" if job.attempt else ""
+        said = ": ".join(word for word in (job.verdict, job.reason) if word)
+        print(f"  revision {job.revision}: {job.state}{attempt}  {said}")
+    for row in rows:
+        retry = f", next try {_time(row.next_try_s)}" if row.state == "pending" else ""
+        said = f": {row.reason}" if row.reason else ""
+        print(
+            f"  {row.kind} {row.sop_instance_uid} to {row.destination}: {row.state} after "
+            f"{row.attempts} attempt(s){retry}{said}"
+        )
+
+
+def _retry(index: sa.Engine, study_uid: str) -> None:
+    study = _known(index, study_uid)
+    again = jobs.retry_job(index, study_uid, study.revision, time.time())
+    sent = ledger.retry_deliveries(index, study_uid, time.time())
+    if not again and not sent:
+        raise NodeError("nothing of this study has failed or waits")
+    print("it is analysed again" if again else f"{sent} deliveries are tried again")
+
+
+def _cancel(index: sa.Engine, study_uid: str) -> None:
+    study = _known(index, study_uid)
+    stopped = jobs.cancel_job(index, study_uid, study.revision, time.time())
+    unsent = ledger.cancel_deliveries(index, study_uid, time.time())
+    if not stopped and not unsent:
+        raise NodeError("nothing of this study is under way")
+    print("the analysis is cancelled" if stopped else f"{unsent} deliveries are cancelled")
+
+
+def _known(index: sa.Engine, study_uid: str) -> StudyOverview:
+    found = overview(index, study_uid=study_uid)
+    if not found:
+        raise NodeError("this study is not in the node")
+    return found[0]
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,108 @@
+"""What `doctor` looks at: each destination by C-ECHO and negotiation, and our own storage."""
+
+import shutil
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from pydicom.uid import UID
+from pynetdicom import build_context
+from pynetdicom.association import Association
+
+from node.config import Config, Destination
+from node.deliver.peers import peer_of
+from node.representation import STANDS_IN
+from node.store_scu import NoAssociationError, associated
+
+VERIFICATION = UID("1.2.840.10008.1.1")
+
+SOP_CLASSES: Mapping[str, str] = {
+    "reference": "1.2.840.10008.5.1.4.1.1.4",  # MR Image Storage
+    "segmentation": "1.2.840.10008.5.1.4.1.1.66.4",  # Segmentation Storage
+    "parametric-map": "1.2.840.10008.5.1.4.1.1.30",  # Parametric Map Storage
+    "mbf-mr": "1.2.840.10008.5.1.4.1.1.4",
+    "report": "1.2.840.10008.5.1.4.1.1.88.33",  # Comprehensive SR Storage
+    "pictures": "1.2.840.10008.5.1.4.1.1.7",  # Secondary Capture Image Storage
+    "motion": "1.2.840.10008.5.1.4.1.1.4",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    good: bool
+    text: str
+
+
+def examine_destination(destination: Destination, config: Config) -> Iterator[Finding]:
+    """Ask a destination for an echo and for every class of object that it would get."""
+    peer = peer_of(destination, config)
+    contexts = [
+        build_context(sop_class, list(peer.plain_syntaxes))
+        for sop_class in dict.fromkeys(SOP_CLASSES.values())
+    ]
+    try:
+        with associated(peer, [build_context(VERIFICATION), *contexts]) as association:
+            answers = (
+                _takes(association, VERIFICATION)
+                and association.send_c_echo().get("Status") == 0x0000
+            )
+            yield Finding(good=answers, text=f"C-ECHO {'answered' if answers else 'not answered'}")
+            accepted = {kind for kind, uid in SOP_CLASSES.items() if _takes(association, UID(uid))}
+    except NoAssociationError as error:
+        yield Finding(good=False, text=str(error))
+        return
+    yield from _what_it_gets(destination, accepted)
+
+
+def _takes(association: Association, sop_class: UID) -> bool:
+    return any(context.abstract_syntax == sop_class for context in association.accepted_contexts)
+
+
+def _what_it_gets(destination: Destination, accepted: Collection[str]) -> Iterator[Finding]:
+    for kind in destination.objects or SOP_CLASSES:
+        name = UID(SOP_CLASSES[kind]).name
+        if kind in accepted:
+            yield Finding(good=True, text=f"{kind}: accepts {name}")
+            continue
+        instead = STANDS_IN.get(kind)
+        while instead is not None and instead not in accepted:
+            instead = STANDS_IN.get(instead)
+        if instead is None:
+            yield Finding(good=False, text=f"{kind}: does not accept {name}; nothing stands in")
+        else:
+            yield Finding(
+                good=True, text=f"{kind}: does not accept {name}; {instead} stands in for it"
+            )
+
+
+def examine_storage(config: Config) -> Iterator[Finding]:
+    """Look at the disk and at the databases of this node; nothing is changed."""
+    folder = config.storage.directory
+    if not folder.is_dir():
+        yield Finding(good=False, text="the storage directory does not exist yet, or is away")
+        return
+    free_mb = shutil.disk_usage(folder).free // 2**20
+    enough = free_mb >= config.receive.minimum_free_mb
+    yield Finding(
+        good=enough,
+        text=f"{free_mb} MB free (C-STORE is refused below {config.receive.minimum_free_mb} MB)",
+    )
+    for name, repair in (
+        ("index.sqlite", "restore it from a backup; the spool still has every image"),
+        ("engine.sqlite", "stop the node and move it away with its -wal and -shm files"),
+    ):
+        path = folder / name
+        if not path.exists():
+            continue
+        try:
+            connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+            try:
+                (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            verdict = str(error)
+        sound = verdict == "ok"
+        yield Finding(good=sound, text=f"{name}: {verdict}" + ("" if sound else f": {repair}"))

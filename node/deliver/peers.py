@@ -1,0 +1,26 @@
+"""From the configuration of a PACS to how it is called."""
+
+from collections.abc import Mapping
+
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from node.config import Archive, Config, Destination
+from node.store_scu import Peer
+
+PLAIN_SYNTAXES: Mapping[str, UID] = {
+    "explicit-vr-little-endian": ExplicitVRLittleEndian,
+    "implicit-vr-little-endian": ImplicitVRLittleEndian,
+}
+
+
+def peer_of(archive: Archive, config: Config) -> Peer:
+    """Say how a configured PACS is called."""
+    syntaxes = archive.transfer_syntaxes if isinstance(archive, Destination) else PLAIN_SYNTAXES
+    return Peer(
+        host=archive.host,
+        port=archive.port,
+        ae_title=archive.ae_title,
+        calling_ae_title=archive.calling_ae_title or config.receive.ae_title,
+        timeout_s=config.delivery.timeout_s,
+        plain_syntaxes=tuple(PLAIN_SYNTAXES[name] for name in syntaxes),
+    )

@@ -1,0 +1,108 @@
+"""At the start: make spool and index agree again, whatever the last end was like.
+
+What lies in `incoming/` was never acknowledged and goes. What lies in its place without a row was
+whole before it got there, so it is recorded now: its sender may or may not have had an answer.
+"""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from node.errors import SpoolError, UnreadableInstanceError
+from node.index.arrivals import Arrival, Outcome, known_files, record
+from node.receive.header import read_header
+from node.receive.part10 import Meta, read_file_header
+from node.spool import Spool
+
+LOGGER = logging.getLogger(__name__)
+
+_HEADER_BYTES = 8 * 2**20
+_CHUNK_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """What was found."""
+
+    removed_parts: int
+    recorded: int
+    unreadable: int
+    missing: int
+    """Rows whose file is not there."""
+
+
+def recover(spool: Spool, index: sa.Engine) -> Recovered:
+    """Make spool and index agree.
+
+    Raises
+    ------
+    SpoolError
+        The index knows instances and the spool has none of them: it is not mounted.
+    """
+    known = known_files(index)
+    placed = set(spool.placed())
+    if known and not known & placed:
+        raise SpoolError(
+            f"the index knows {len(known)} files and none of them is in the spool; "
+            "is its filesystem mounted?"
+        )
+    parts = list(spool.parts())
+    for part in parts:
+        part.unlink(missing_ok=True)
+    outcomes = [_record_orphan(spool, index, orphan) for orphan in sorted(placed - known)]
+    found = Recovered(
+        removed_parts=len(parts),
+        recorded=outcomes.count(True),
+        unreadable=outcomes.count(False),
+        missing=len(known - placed),
+    )
+    if found.missing:
+        LOGGER.error("%d files of the index are missing in the spool", found.missing)
+    if found.removed_parts or outcomes:
+        LOGGER.warning(
+            "after the last end: %d unfinished files removed, %d instances recorded, "
+            "%d files without an instance",
+            found.removed_parts,
+            found.recorded,
+            found.unreadable,
+        )
+    return found
+
+
+def _record_orphan(spool: Spool, index: sa.Engine, file: str) -> bool:
+    try:
+        arrival = _arrival(spool.path(file), file)
+    except UnreadableInstanceError:
+        return False
+    (outcome,) = record(index, [arrival])
+    if outcome is Outcome.DUPLICATE:
+        spool.drop(file)
+    return True
+
+
+def _arrival(path: Path, file: str) -> Arrival:
+    with path.open("rb") as stream:
+        meta: Meta = read_file_header(stream)
+        first = stream.read(_HEADER_BYTES)
+        header = read_header(first, meta.transfer_syntax_uid)
+        digest = hashlib.sha256(first)
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    status = path.stat()
+    return Arrival(
+        sop_instance_uid=header.sop_instance_uid,
+        study_uid=header.study_uid,
+        series_uid=header.series_uid,
+        sop_class_uid=header.sop_class_uid,
+        transfer_syntax_uid=meta.transfer_syntax_uid,
+        file=file,
+        size_bytes=status.st_size,
+        sha256=digest.hexdigest(),
+        modality=header.modality,
+        expected_images=header.expected_images,
+        calling_ae=meta.calling_ae,
+        received_s=status.st_mtime,
+    )

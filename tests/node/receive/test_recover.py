@@ -1,0 +1,143 @@
+"""What a start makes of what the last end left behind."""
+
+import hashlib
+
+import pytest
+
+from node.errors import SpoolError
+from node.index.arrivals import snapshot, study_arrivals
+from node.receive.intake import Announcement, Intake
+from node.receive.part10 import Meta, file_header, read_file_header
+from node.receive.recover import recover
+from node.spool import Spool
+
+
+@pytest.fixture
+def spool(storage):
+    opened = Spool.open(storage)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def keep(spool, index, mr_instance, tmp_path):
+    """Keep one instance the usual way; return its data set."""
+
+    def call(number: int) -> bytes:
+        dataset = mr_instance(number)
+        dataset.save_as(tmp_path / "sent.dcm", enforce_file_format=True)
+        with (tmp_path / "sent.dcm").open("rb") as stream:
+            read_file_header_of_any(stream)
+            data = stream.read()
+        incoming = Intake(spool, index).begin(
+            Announcement(
+                sop_class_uid=dataset.SOPClassUID,
+                sop_instance_uid=dataset.SOPInstanceUID,
+                transfer_syntax_uid=dataset.file_meta.TransferSyntaxUID,
+                calling_ae="SCANNER",
+            )
+        )
+        incoming.add(memoryview(data))
+        assert incoming.finish().status == 0
+        return data
+
+    return call
+
+
+def read_file_header_of_any(stream) -> None:
+    start = stream.read(144)
+    stream.read(int.from_bytes(start[140:], "little"))
+
+
+def forget(index) -> list:
+    """Delete the rows, as if the process had died before they were committed."""
+    rows = snapshot(index, "1.2.826.0.1.1", 99)
+    with index.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM instance")
+        connection.exec_driver_sql("DELETE FROM study")
+    return list(rows)
+
+
+def test_a_whole_file_without_a_row_is_recorded_as_it_would_have_been(spool, index, keep):
+    keep(1)
+    keep(2)
+    before = forget(index)
+    found = recover(spool, index)
+    assert (found.recorded, found.unreadable, found.missing) == (2, 0, 0)
+    assert list(snapshot(index, "1.2.826.0.1.1", 1)) == before
+
+
+def test_an_unfinished_file_is_removed(spool, index, keep):
+    keep(1)
+    torn = spool.begin()
+    torn.write([b"half of it"])
+    assert recover(spool, index).removed_parts == 1
+    assert list(spool.parts()) == []
+    assert len(list(spool.placed())) == 1
+
+
+def test_a_second_file_of_a_recorded_instance_goes(spool, index, keep):
+    keep(1)
+    forget(index)
+    keep(1)
+    assert len(list(spool.placed())) == 2
+    recover(spool, index)
+    assert len(list(spool.placed())) == 1
+    study = study_arrivals(index, "1.2.826.0.1.1")
+    assert study is not None
+    assert study.series[0].received == 1
+
+
+def test_a_row_whose_file_is_gone_is_reported_and_kept(spool, index, keep, caplog):
+    keep(1)
+    keep(2)
+    spool.drop(snapshot(index, "1.2.826.0.1.1", 1)[0].file)
+    assert recover(spool, index).missing == 1
+    assert "1 files of the index are missing" in caplog.text
+    assert len(snapshot(index, "1.2.826.0.1.1", 1)) == 2
+
+
+def test_an_empty_spool_under_a_full_index_is_no_fresh_start(index, keep, storage):
+    keep(1)
+    (storage.directory / "spool").rename(storage.directory / "unmounted")
+    empty = Spool.open(storage)
+    with pytest.raises(SpoolError, match="mounted"):
+        recover(empty, index)
+    empty.close()
+
+
+def test_two_receivers_cannot_share_a_spool(storage, spool):
+    spool.claim()
+    other = Spool.open(storage)
+    with pytest.raises(SpoolError, match="another receiver"):
+        other.claim()
+    other.close()
+
+
+def test_a_file_header_is_read_as_it_was_written(tmp_path):
+    file = tmp_path / "a.dcm"
+    file.write_bytes(
+        file_header(
+            sop_class_uid="1.2.3",
+            sop_instance_uid="1.2.3.4",
+            transfer_syntax_uid="1.2.840.10008.1.2.1",
+            calling_ae="ODD",
+        )
+        + b"data set"
+    )
+    with file.open("rb") as stream:
+        assert read_file_header(stream) == Meta("1.2.840.10008.1.2.1", "ODD")
+        assert stream.read() == b"data set"
+
+
+def test_the_digest_of_a_row_is_that_of_the_data_set(index, keep):
+    data = keep(1)
+    (row,) = snapshot(index, "1.2.826.0.1.1", 1)
+    assert row.sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_recording_twice_what_the_spool_holds_changes_nothing(spool, index, keep):
+    keep(1)
+    before = snapshot(index, "1.2.826.0.1.1", 1)
+    assert recover(spool, index).recorded == 0
+    assert snapshot(index, "1.2.826.0.1.1", 1) == before

@@ -1,0 +1,71 @@
+import pytest
+from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage
+from pynetdicom.sop_class import Verification
+
+from node.cli import main
+from tests.peers import Pacs
+
+
+@pytest.fixture
+def doctor(tmp_path, capsys):
+    """Run the doctor on a node with one destination; returns its exit code and words."""
+    pacs = []
+
+    def examine(peer: Pacs, directory="state"):
+        pacs.append(peer)
+        (tmp_path / "state").mkdir(exist_ok=True)
+        config = tmp_path / "config.yaml"
+        config.write_text(
+            f"storage: {{directory: {tmp_path / directory}}}\n"
+            "receive: {minimum_free_mb: 0}\n"
+            "delivery:\n  timeout_s: 2\n  destinations:\n"
+            f"    - {{name: pacs, ae_title: PACS, host: 127.0.0.1, port: {peer.port}}}\n"
+        )
+        return main(["doctor", "--config", str(config)]), capsys.readouterr().out
+
+    yield examine
+    for peer in pacs:
+        peer.stop()
+
+
+def test_a_pacs_that_takes_everything_is_found_sound(doctor):
+    code, words = doctor(Pacs().start())
+    assert code == 0
+    assert "C-ECHO answered" in words
+    assert "accepts Parametric Map Storage" in words
+    assert "BAD" not in words
+
+
+def test_what_stands_in_for_an_object_is_said(doctor):
+    contexts = [Verification, MRImageStorage, SecondaryCaptureImageStorage]
+    code, words = doctor(Pacs(contexts=contexts).start())
+    assert code == 0
+    assert "does not accept Parametric Map Storage; mbf-mr stands in for it" in words
+    assert "does not accept Segmentation Storage; pictures stands in for it" in words
+
+
+def test_what_cannot_be_delivered_at_all_is_bad(doctor):
+    code, words = doctor(Pacs(contexts=[Verification]).start())
+    assert code == 1
+    assert "nothing stands in" in words
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket")
+def test_a_pacs_that_is_away_is_bad(doctor):
+    code, words = doctor(Pacs())
+    assert code == 1
+    assert "no connection" in words
+
+
+def test_a_missing_storage_directory_is_bad(doctor):
+    code, words = doctor(Pacs().start(), directory="absent")
+    assert code == 1
+    assert "storage directory does not exist" in words
+
+
+def test_a_damaged_database_is_bad_and_the_repair_is_said(doctor, tmp_path):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "engine.sqlite").write_bytes(b"no database at all" * 1000)
+    code, words = doctor(Pacs().start())
+    assert code == 1
+    assert "move it away" in words
