@@ -1,6 +1,7 @@
 """The node as processes: what a scanner sends comes back as results, once, whatever is killed."""
 
 import pytest
+
 from tests.peers import Node, Pacs, destination, send, study_of, wait_for
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.

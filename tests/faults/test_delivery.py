@@ -11,7 +11,6 @@ from pydicom.uid import (
     MRImageStorage,
     SecondaryCaptureImageStorage,
 )
-from tests.peers import Pacs, free_port, study_of
 
 from node.config import Config
 from node.deliver.attempt import Deliverer
@@ -20,6 +19,7 @@ from node.index.ledger import DeliveryState, Result
 from node.index.tables import open_index
 from node.representation import first_states
 from tests.end_to_end.analysis import OBJECTS, result
+from tests.peers import Pacs, free_port, study_of
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket")

@@ -1,9 +1,9 @@
 import pytest
 from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage
 from pynetdicom.sop_class import Verification
-from tests.peers import Pacs
 
 from node.cli import main
+from tests.peers import Pacs
 
 
 @pytest.fixture
