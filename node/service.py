@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 LOOK_S = 0.2
 STOP_GRACE_S = 15.0
 FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
+LONGEST_PAUSE_S = 10.0
 SOUND_AFTER_S = 60.0
 """A child that ran so long has recovered: its next crash is met by the shortest pause again."""
 HOPELESS_EXITS = (UsageError.exit_code,)

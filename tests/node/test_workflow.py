@@ -1,0 +1,201 @@
+"""The steps of one study, with the analysis replaced by small programs that end in every way."""
+
+import json
+import sys
+import threading
+import time
+
+import pytest
+
+from node.config import Config
+from node.index import jobs, ledger
+from node.index.arrivals import Arrival, record
+from node.index.jobs import JobState
+from node.index.tables import open_index
+from node.spool import Spool
+from node.workflow.study import CRASHES_REPEATED, StudyWork, Ticket
+from tests.peers import image
+
+STUDY = "1.2.3"
+ANSWER = {
+    "status": "analysed",
+    "reason": "",
+    "objects": [
+        {
+            "file": "one.dcm",
+            "kind": "pictures",
+            "sop_class_uid": "1.2.840.10008.5.1.4.1.1.7",
+            "sop_instance_uid": "2.25.1",
+        }
+    ],
+}
+WRITES = "import os, sys; out = sys.argv[3]; os.mkdir(out); open(out + '/one.dcm', 'w').close(); "
+
+
+class Straight:
+    """An engine that runs every step at once."""
+
+    def step(self, _, function, *args):
+        return function(*args)
+
+
+class Bench:
+    def __init__(self, folder) -> None:
+        self.now_s = 100.0
+        self.config = Config.model_validate(
+            {
+                "storage": {"directory": folder},
+                "delivery": {
+                    "destinations": [
+                        {"name": "pacs", "ae_title": "PACS", "host": "127.0.0.1", "port": 104},
+                        {
+                            "name": "only-good",
+                            "ae_title": "GOOD",
+                            "host": "127.0.0.1",
+                            "port": 104,
+                            "verdicts": ["analysed"],
+                            "senders": ["SCANNER"],
+                        },
+                    ]
+                },
+                "analysis": {"timeout_s": 1.0},
+            }
+        )
+        self.index = open_index(self.config.storage)
+        self.spool = Spool.open(self.config.storage)
+        self.folder = folder
+
+    def arrive(self, number):
+        file = f"{number}.dcm"
+        self.spool.path(file).write_bytes(b"image")
+        made = image(STUDY, "1.2.3.0", number)
+        record(
+            self.index,
+            [
+                Arrival(
+                    sop_instance_uid=str(made.SOPInstanceUID),
+                    study_uid=STUDY,
+                    series_uid="1.2.3.0",
+                    sop_class_uid=str(made.SOPClassUID),
+                    transfer_syntax_uid="1.2.840.10008.1.2.1",
+                    file=file,
+                    size_bytes=5,
+                    sha256=str(number),
+                    modality="MR",
+                    expected_images=None,
+                    calling_ae="SCANNER",
+                    received_s=self.now_s,
+                )
+            ],
+        )
+
+    def freeze(self, revision=1):
+        jobs.freeze_and_add(self.index, STUDY, revision, self.now_s)
+
+    def analyse(self, program, revision=1):
+        """Run the job's current attempt with a program; returns the job."""
+        job = jobs.find_job(self.index, STUDY, revision)
+        work = StudyWork(
+            self.index,
+            self.config,
+            command=(sys.executable, "-c", program),
+            clock=lambda: self.now_s,
+        )
+        ticket = Ticket(study_uid=STUDY, revision=revision, attempt=job.attempt)
+        work.handle(Straight(), ticket.key)
+        return jobs.find_job(self.index, STUDY, revision)
+
+    @property
+    def destinations(self):
+        return {row.destination for row in ledger.study_deliveries(self.index, STUDY)}
+
+
+@pytest.fixture
+def bench(tmp_path):
+    made = Bench(tmp_path)
+    made.arrive(1)
+    made.arrive(2)
+    made.freeze()
+    yield made
+    made.index.dispose()
+
+
+def says(code, **changes):
+    answer = json.dumps({**ANSWER, **changes})
+    return f"{WRITES}print({answer!r}); sys.exit({code})"
+
+
+def test_results_are_kept_and_entered_for_each_destination(bench, tmp_path):
+    job = bench.analyse(says(0))
+    assert (job.state, job.verdict) == (JobState.DONE, "analysed")
+    assert bench.destinations == {"pacs", "only-good"}
+    row = ledger.study_deliveries(bench.index, STUDY)[0]
+    assert (tmp_path / "results" / row.file).exists()
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+@pytest.mark.parametrize(("code", "verdict"), [(3, "nothing"), (4, "withheld")])
+def test_what_cannot_be_shown_goes_only_where_it_is_wanted(bench, code, verdict):
+    job = bench.analyse(says(code, status=verdict, reason="no bolus"))
+    assert (job.state, job.verdict, job.reason) == (JobState.DONE, verdict, "no bolus")
+    assert bench.destinations == {"pacs"}
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("import sys; sys.exit(1)", "exit code 1"),
+        ("import sys; sys.exit(2)", "exit code 2"),
+        ("print('no JSON')", "no JSON"),
+        ("print('[]')", "no object"),
+        ("import time; time.sleep(60)", "longer than analysis.timeout_s"),
+    ],
+)
+def test_an_analysis_that_fails_is_said_and_not_repeated(bench, program, reason):
+    job = bench.analyse(program)
+    assert job.state is JobState.FAILED
+    assert reason in job.reason
+    assert bench.destinations == set()
+
+
+def test_an_analysis_killed_for_memory_is_repeated_and_then_given_up(bench):
+    killed = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    for attempt in range(CRASHES_REPEATED):
+        job = bench.analyse(killed)
+        assert (job.state, job.attempt) == (JobState.QUEUED, attempt + 1)
+        assert job.next_try_s > bench.now_s
+    job = bench.analyse(killed)
+    assert job.state is JobState.FAILED
+    assert "SIGKILL" in job.reason
+
+
+def test_a_cancelled_analysis_is_ended_and_stays_cancelled(bench):
+    began_s = time.monotonic()
+    bench.config = bench.config.model_copy(
+        update={"analysis": bench.config.analysis.model_copy(update={"timeout_s": 50.0})}
+    )
+    person = threading.Timer(0.5, jobs.cancel_job, (bench.index, STUDY, 1, bench.now_s))
+    person.start()
+    job = bench.analyse("import time; time.sleep(60)")
+    assert job.state is JobState.CANCELLED
+    assert time.monotonic() - began_s < 30
+
+
+def test_repeating_the_whole_work_enters_nothing_twice(bench):
+    bench.analyse(says(0))
+    before = ledger.study_deliveries(bench.index, STUDY)
+    work = StudyWork(bench.index, bench.config, command=(sys.executable, "-c", says(0)))
+    key = Ticket(study_uid=STUDY, revision=1, attempt=0).key
+    outcome = work.analyse(key)
+    work.conclude(key, outcome)
+    assert ledger.study_deliveries(bench.index, STUDY) == before
+
+
+def test_results_of_a_revision_that_is_overtaken_are_not_sent(bench):
+    bench.arrive(3)
+    job = bench.analyse(says(0))
+    assert job.state is JobState.SUPERSEDED
+    assert bench.destinations == set()
+    bench.freeze(2)
+    assert bench.analyse(says(0), revision=2).state is JobState.DONE
+    assert bench.destinations == {"pacs", "only-good"}
