@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+
 from tests.peers import Node, Pacs, destination, send, study_of, wait_for
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.

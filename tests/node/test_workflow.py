@@ -6,7 +6,6 @@ import threading
 import time
 
 import pytest
-from tests.peers import image
 
 from node.config import Config
 from node.index import jobs, ledger
@@ -15,6 +14,7 @@ from node.index.jobs import JobState
 from node.index.tables import open_index
 from node.spool import Spool
 from node.workflow.study import CRASHES_REPEATED, StudyWork, Ticket
+from tests.peers import image
 
 STUDY = "1.2.3"
 ANSWER = {
