@@ -45,16 +45,20 @@ def overview(
 ) -> tuple[StudyOverview, ...]:
     """Studies by the time of their last image, the newest first."""
     images = (
-        sa.select(INSTANCE.c.study_uid, sa.func.count().label("images"))
+        sa.select(
+            INSTANCE.c.study_uid,
+            sa.func.count().label("images"),
+            sa.func.max(INSTANCE.c.received_s).label("last_s"),
+        )
         .group_by(INSTANCE.c.study_uid)
         .subquery()
     )
     job = sa.and_(JOB.c.study_uid == STUDY.c.study_uid, JOB.c.revision == STUDY.c.revision)
     query = (
-        sa.select(STUDY, images.c.images, JOB.c.state, JOB.c.verdict, JOB.c.reason)
+        sa.select(STUDY, images.c.images, images.c.last_s, JOB.c.state, JOB.c.verdict, JOB.c.reason)
         .join_from(STUDY, images, images.c.study_uid == STUDY.c.study_uid)
         .outerjoin(JOB, job)
-        .order_by(STUDY.c.last_s.desc())
+        .order_by(images.c.last_s.desc())
         .limit(newest)
     )
     if study_uid is not None:
