@@ -70,7 +70,7 @@ def draw_rhythm(
         trigger_s=trigger,
         diaphragm_mm=_breathing(rng, trigger, motion_mm),
         sideways=rng.normal(0.25, 0.3),
-        through=rng.normal(0.0, 0.18),
+        through=float(np.clip(rng.normal(0.0, 0.1), -0.2, 0.2)),
         turn_rad_mm=rng.normal(0.0, 0.004),
         body_mm=body,
     )
@@ -93,6 +93,7 @@ def draw_movement(
     jitter = 0.0 if still else rng.choice([0.008, 0.03])
     contraction = jitter * rng.standard_normal(n_frames)
     wrong = rng.random(n_frames) < mistrigger_share
+    wrong[reference_frame] = False  # the masks show the intended phase
     contraction[wrong] = rng.uniform(0.3, 1.0, int(wrong.sum())) * rng.choice([1.0, -0.5])
     position = rhythm.diaphragm_mm - rhythm.diaphragm_mm[reference_frame]
     breathing = np.stack([rhythm.sideways * position, position], axis=1)
