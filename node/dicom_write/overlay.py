@@ -54,6 +54,7 @@ def finish_overlay(
     """
     finish(dataset, provenance, series_description)
     dataset.PositionReferenceIndicator = ""
+    dataset.ContentCreatorName = ""  # type 2 in the editions that older tools know
     organization = provenance.uids.uid("dimensions", dataset.SOPInstanceUID)
     for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
         item.DimensionOrganizationUID = organization

@@ -102,6 +102,7 @@ def encode_parametric_map(
         f"{quantity.title} {analysed.label}{analysed.part(stack_number)} "
         f"[{quantity.unit_text}] RESEARCH",
     )
+    _order_along_normal(parametric_map, stack.planes[0].geometry.normal)
     add_frame_anatomy(parametric_map)
     parametric_map.Modality = "MR"
     parametric_map.FloatPixelPaddingValue = NO_VALUE
@@ -111,6 +112,23 @@ def encode_parametric_map(
     if context is not None:
         parametric_map.AcquisitionContextSequence = [context]
     return parametric_map
+
+
+def _order_along_normal(parametric_map: Dataset, normal: FloatArray) -> None:
+    """Put the frames in ascending order along the slice normal.
+
+    The library puts them in descending order, and dcmqi 1.5.7 (3D Slicer reads maps by it) takes
+    frames as they come while it places the first at the lowest position: a volume upside down.
+    """
+    frames = list(parametric_map.PerFrameFunctionalGroupsSequence)
+    positions = [frame.PlanePositionSequence[0].ImagePositionPatient for frame in frames]
+    order = np.argsort(np.asarray(positions, dtype=float) @ normal)
+    shape = (len(frames), parametric_map.Rows, parametric_map.Columns)
+    stored = np.frombuffer(parametric_map.FloatPixelData, dtype="<f4").reshape(shape)
+    parametric_map.FloatPixelData = stored[order].tobytes()
+    parametric_map.PerFrameFunctionalGroupsSequence = [frames[index] for index in order]
+    for number, index in enumerate(order, start=1):
+        frames[index].FrameContentSequence[0].DimensionIndexValues = [number]
 
 
 def real_world_mapping(
