@@ -159,7 +159,7 @@ class _Builder:
     def _note_times(self, found: Pass) -> None:
         self._note(f"The times of the images are {found.time_key}.")
         if not found.measured:
-            self._note("These times are counted, not measured: missed heart beats do not show.")
+            self._note("These times are counted, not measured: missed heart beats may not show.")
         if found.coarse:
             self._note("These times are whole seconds.")
 

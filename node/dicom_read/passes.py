@@ -63,6 +63,8 @@ def _order(run: Run) -> tuple[float, str]:
 
 def _together(one: Run, other: Run) -> bool:
     """Whether two runs were acquired at the same time, or one went on after an interruption."""
+    if one.study_uid != other.study_uid:
+        return False
     if one.span_s is None or other.span_s is None:
         return is_motion_compensated(one.first) != is_motion_compensated(other.first) or not (
             _shares_slice(one, other)

@@ -53,6 +53,11 @@ class Run:
         return self.slices[0][0]
 
     @property
+    def study_uid(self) -> str:
+        """The examination it belongs to."""
+        return self.first.header.text("StudyInstanceUID")
+
+    @property
     def span_s(self) -> tuple[float, float] | None:
         """First and last acquisition on the clock."""
         if self.offset_s is None:

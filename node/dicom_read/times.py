@@ -35,7 +35,7 @@ class TimeKey:
     absolute: bool
     """Whether values of different series can be compared."""
     measured: bool
-    """False: counted, with a regular interval in place of each true one."""
+    """False: put together from the order of the images and the intervals of the beats."""
     seconds: Callable[[Sequence[Frame]], _Values]
 
 
@@ -301,7 +301,7 @@ TIME_KEYS = (
     TimeKey(
         name="NominalInterval, summed up",
         absolute=False,
-        measured=True,
+        measured=False,
         seconds=_cumulative_intervals,
     ),
     TimeKey(

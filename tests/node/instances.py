@@ -2,13 +2,19 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import (
+    EnhancedMRImageStorage,
+    ExplicitVRLittleEndian,
+    LegacyConvertedEnhancedMRImageStorage,
+    MRImageStorage,
+)
 
 # along a row, down a column: a usual short-axis plane
 ORIENTATION = (0.6513, 0.7580, 0.0344, -0.1906, 0.2074, -0.9595)
@@ -60,7 +66,7 @@ class Series:
             SeriesNumber=self.number,
             SeriesDescription=self.description,
             InstanceNumber=instance,
-            AcquisitionDate=20240131 + int(seconds // 86400),
+            AcquisitionDate=f"{date(2024, 1, 31) + timedelta(seconds // 86400):%Y%m%d}",
             AcquisitionTime=clock(seconds),
             ImagePositionPatient=[round(float(value), 6) for value in position],
             ImageOrientationPatient=list(orientation),
@@ -123,7 +129,7 @@ def set_pixels(dataset: Dataset, pixels: np.ndarray) -> None:
 def update(dataset: Dataset, **values: Any) -> None:
     """Set attributes by keyword."""
     for keyword, value in values.items():
-        setattr(dataset, keyword, str(value) if keyword.endswith("Date") else value)
+        setattr(dataset, keyword, value)
 
 
 def clock(seconds: float) -> str:
@@ -141,3 +147,84 @@ def write(datasets: Iterable[Dataset], folder: Path) -> list[Path]:
         dataset.save_as(path, enforce_file_format=True)
         paths.append(path)
     return paths
+
+
+def enhanced(datasets: list[Dataset], *, uid: str, legacy: bool = False) -> Dataset:
+    """Return the classic images as one Enhanced or Legacy Converted Enhanced MR instance."""
+    first = datasets[0]
+    result = Dataset()
+    result.file_meta = FileMetaDataset()
+    result.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    for keyword in _INSTANCE_LEVEL:
+        if keyword in first:
+            setattr(result, keyword, first.get(keyword))
+    sop_class = LegacyConvertedEnhancedMRImageStorage if legacy else EnhancedMRImageStorage
+    update(result, SOPClassUID=sop_class, SOPInstanceUID=uid, NumberOfFrames=len(datasets))
+    set_pixels(result, np.stack([dataset.pixel_array for dataset in datasets]))
+    shared = _item(
+        PixelMeasuresSequence=_item(
+            PixelSpacing=first.PixelSpacing, SliceThickness=first.SliceThickness
+        ),
+        PlaneOrientationSequence=_item(ImageOrientationPatient=first.ImageOrientationPatient),
+        MRTimingAndRelatedParametersSequence=_item(
+            RepetitionTime=first.RepetitionTime, FlipAngle=first.FlipAngle
+        ),
+        MRModifierSequence=_item(InversionTimes=[float(first.InversionTime)]),
+        MREchoSequence=_item(EffectiveEchoTime=float(first.EchoTime)),
+    )
+    result.SharedFunctionalGroupsSequence = [shared]
+    result.PerFrameFunctionalGroupsSequence = [
+        _frame_item(dataset, legacy=legacy) for dataset in datasets
+    ]
+    return result
+
+
+_INSTANCE_LEVEL = (
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "SeriesDescription",
+    "FrameOfReferenceUID",
+    "PatientID",
+    "PatientName",
+    "PatientWeight",
+    "Modality",
+    "Manufacturer",
+    "ImageType",
+    "StudyDate",
+    "StudyTime",
+    "MagneticFieldStrength",
+)
+
+
+def _frame_item(dataset: Dataset, *, legacy: bool) -> Dataset:
+    """Return the functional groups of one frame."""
+    item = _item(
+        PlanePositionSequence=_item(ImagePositionPatient=dataset.ImagePositionPatient),
+        MRImageFrameTypeSequence=_item(FrameType=["ORIGINAL", "PRIMARY", "PERFUSION", "NONE"]),
+    )
+    if legacy:
+        item.UnassignedPerFrameConvertedAttributesSequence = [
+            _item(
+                AcquisitionDate=dataset.AcquisitionDate,
+                AcquisitionTime=dataset.AcquisitionTime,
+                NominalInterval=dataset.NominalInterval,
+            )
+        ]
+    else:
+        moment = f"{dataset.AcquisitionDate}{dataset.AcquisitionTime}"
+        item.FrameContentSequence = [_item(FrameAcquisitionDateTime=moment)]
+        item.CardiacSynchronizationSequence = [_item(RRIntervalTimeNominal=800.0)]
+    if "RescaleSlope" in dataset:
+        item.PixelValueTransformationSequence = [
+            _item(RescaleSlope=dataset.RescaleSlope, RescaleIntercept=dataset.RescaleIntercept)
+        ]
+    return item
+
+
+def _item(**values: Any) -> Dataset:
+    """Return a sequence item; data sets among the values become sequences."""
+    item = Dataset()
+    for keyword, value in values.items():
+        setattr(item, keyword, [value] if isinstance(value, Dataset) else value)
+    return item
