@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
     UID,
@@ -149,16 +150,20 @@ def _pixel_refusal(dataset: Dataset, header: Header, path: Path) -> str | None:
     """Say why the pixel data cannot be used, as far as the header tells; None where they can."""
     if _PIXEL_DATA not in dataset:
         return "it holds no pixel data, or is cut off before them"
-    element = dataset.get_item(_PIXEL_DATA)
-    start, length = getattr(element, "value_tell", None), getattr(element, "length", None)
-    if length == _UNDEFINED_LENGTH or start is None or length is None:
-        missing = 0
-    else:
-        missing = start + length - path.stat().st_size
-    if missing > 0:
+    if _missing_bytes(dataset, path) > 0:
         return "its pixel data are cut off"
     if header.number("SamplesPerPixel") not in (None, 1.0):
         return "it is a colour image"
     if header.text("PhotometricInterpretation") not in ("MONOCHROME2", ""):
         return "its grey scale is inverted or of an unknown kind"
     return None
+
+
+def _missing_bytes(dataset: Dataset, path: Path) -> int:
+    """Return how many bytes of the pixel data the file lacks, as far as their length is told."""
+    element = dataset.get_item(_PIXEL_DATA)
+    if not isinstance(element, RawDataElement) or element.length == _UNDEFINED_LENGTH:
+        return 0
+    if element.value is not None:
+        return element.length - len(element.value)
+    return element.value_tell + element.length - path.stat().st_size

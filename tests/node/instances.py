@@ -170,6 +170,9 @@ def enhanced(datasets: list[Dataset], *, uid: str, legacy: bool = False) -> Data
             RepetitionTime=first.RepetitionTime, FlipAngle=first.FlipAngle
         ),
         MRModifierSequence=_item(InversionTimes=[float(first.InversionTime)]),
+        MRFOVGeometrySequence=_item(
+            MRAcquisitionPhaseEncodingStepsInPlane=int(first.NumberOfPhaseEncodingSteps)
+        ),
         MREchoSequence=_item(EffectiveEchoTime=float(first.EchoTime)),
     )
     result.SharedFunctionalGroupsSequence = [shared]
