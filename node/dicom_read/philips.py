@@ -38,3 +38,8 @@ def has_saturation_prepulse(header: Header) -> bool:
 def repetition_time_ms(header: Header) -> float | None:
     """Return the time between two readout pulses [ms]."""
     return header.private_number(0x2005, _MR_IMAGING, 0x30)
+
+
+def scanning_technique(header: Header) -> str:
+    """Return the name of the sequence, such as T1TFE or B-TFE; empty where there is none."""
+    return str(header.private(0x2001, _IMAGING, 0x20) or "")

@@ -211,13 +211,17 @@ def _phase_encoding_lines(header: Header) -> float | None:
 
 
 def sequence_kind(header: Header) -> SequenceKind:
-    """Tell a balanced from a spoiled readout."""
-    names = f"{header.text('SequenceName')} {header.text('PulseSequenceName')}".lower()
-    if re.search(r"tfi|trufi|fiesta|b-?tfe|b-?ffe|ssfp", names):
-        return SequenceKind.BALANCED_SSFP
-    if header.text("SteadyStatePulseSequence") == "FREE_PRECESSION":
-        return SequenceKind.BALANCED_SSFP
-    return SequenceKind.SPOILED_GRADIENT_ECHO
+    """Tell a balanced from a spoiled readout: by name, else by steady state without spoiling."""
+    technique = philips.scanning_technique(header)
+    names = [header.text("SequenceName"), header.text("PulseSequenceName"), technique]
+    variant = header.texts("SequenceVariant")
+    balanced = (
+        re.search(r"tfi|trufi|fiesta|b-?tfe|b-?ffe|ssfp", " ".join(names).lower()) is not None
+        or header.text("SteadyStatePulseSequence") == "FREE_PRECESSION"
+        # Philips writes SS for its spoiled sequences too, and names the technique
+        or ("SS" in variant and "SP" not in variant and not technique)
+    )
+    return SequenceKind.BALANCED_SSFP if balanced else SequenceKind.SPOILED_GRADIENT_ECHO
 
 
 def _agent(header: Header, config: Analysis, values: _Values) -> Agent:

@@ -24,8 +24,8 @@ from node.dicom_read.times import (
     Timing,
     clock_timing,
     find_timing,
-    same_moments,
     start_seconds,
+    unclear_moments,
 )
 from pipeline.study import FloatArray
 
@@ -171,11 +171,11 @@ def _without_copies(frames: Sequence[Frame], aside: Aside) -> list[Frame]:
 
 
 def _one_a_moment(frames: Sequence[Frame], aside: Aside) -> list[Frame]:
-    """Leave out the few images that were taken at the same moment as another of their slice."""
-    repeated = same_moments(frames)
-    reason = "another image of the slice was taken at the same time; one is used"
-    aside.add(frames[0].series, reason, [frames[i].source.path for i in repeated])
-    return [frame for i, frame in enumerate(frames) if i not in repeated]
+    """Leave out the few images that the clock does not place between the others."""
+    unclear = unclear_moments(frames)
+    reason = "its time is missing or is that of another image of its slice, which is used"
+    aside.add(frames[0].series, reason, [frames[i].source.path for i in unclear])
+    return [frame for i, frame in enumerate(frames) if i not in unclear]
 
 
 def _first_echoes(frames: Sequence[Frame], aside: Aside) -> list[Frame]:

@@ -21,7 +21,9 @@ LONGEST_STEP_S = 4.0
 _DAY_S = 86400.0
 _FIRST_DAY = date(2000, 1, 1).toordinal()  # near: the float keeps a tenth of a microsecond
 _FEWEST_FOR_RESOLUTION = 8
-_MOST_REPEATED = 0.1
+_MOST_UNCLEAR = 0.1
+_SAME_START_S = 1e-3
+_LARGEST_SPREAD_S = 0.2
 
 _Values = list[float | None]
 
@@ -65,18 +67,20 @@ def find_timing(slices: Sequence[Sequence[Frame]], *, measured: bool) -> Timing 
     return coarse
 
 
-def same_moments(frames: Sequence[Frame]) -> list[int]:
-    """Return the indices of frames taken at the same moment as an earlier one, by the clock.
+def unclear_moments(frames: Sequence[Frame]) -> list[int]:
+    """Return the indices of frames with no time on the clock, or with that of an earlier frame.
 
-    Few of them are images that were stored twice; many say that the clock is too coarse, and then
-    none is returned.
+    Few of them are images that were stored twice or damaged; many say that the clock is too
+    coarse, and then none is returned.
     """
     for key in TIME_KEYS:
         values = key.seconds(frames) if key.absolute else []
-        first: dict[float | None, int] = {}
-        repeated = [i for i, value in enumerate(values) if first.setdefault(value, i) != i]
-        if repeated and None not in first and len(repeated) <= _MOST_REPEATED * len(frames):
-            return repeated
+        first: dict[float, int] = {}
+        unclear = [
+            i for i, value in enumerate(values) if value is None or first.setdefault(value, i) != i
+        ]
+        if unclear and len(unclear) <= _MOST_UNCLEAR * len(frames):
+            return unclear
     return []
 
 
@@ -102,7 +106,16 @@ def _try(key: TimeKey, slices: Sequence[Sequence[Frame]]) -> Timing | None:
         len(times) >= _FEWEST_FOR_RESOLUTION and bool(np.all(times == np.round(times)))
         for times in timed
     )
-    return Timing(key=key, seconds=tuple(timed), coarse=coarse)
+    return Timing(key=key, seconds=_apart(slices, timed), coarse=coarse)
+
+
+def _apart(slices: Sequence[Sequence[Frame]], timed: list[FloatArray]) -> tuple[FloatArray, ...]:
+    """Add its delay in the beat to each slice where the key gives one time for all slices."""
+    starts = [float(times.min()) for times in timed]
+    if len(timed) < 2 or max(starts) - min(starts) > _SAME_START_S:
+        return tuple(timed)
+    delays = [_delay_in_beat_s(frames) for frames in slices]
+    return tuple(times + delay for times, delay in zip(timed, delays, strict=True))
 
 
 def _plausible(seconds: Sequence[float]) -> bool:
@@ -186,12 +199,7 @@ def _time_after_start(frames: Sequence[Frame]) -> _Values:
 
 
 def _dynamic_begin(frames: Sequence[Frame]) -> _Values:
-    """Add the delay in the beat: the dynamic scan begins at the same time for all its slices."""
-    begins = [philips.dynamic_begin_s(frame.header) for frame in frames]
-    return [
-        None if begin is None else begin + _delay_in_beat_s(frame)
-        for begin, frame in zip(begins, frames, strict=True)
-    ]
+    return [philips.dynamic_begin_s(frame.header) for frame in frames]
 
 
 def _trigger_time(frames: Sequence[Frame]) -> _Values:
@@ -204,7 +212,7 @@ def _positions_times_interval(frames: Sequence[Frame]) -> _Values:
     if interval is None:
         return [None] * len(frames)
     return [
-        None if position is None else (position - 1) * interval + _delay_in_beat_s(frame)
+        None if position is None else (position - 1) * interval
         for frame in frames
         for position in [frame.header.number("TemporalPositionIdentifier", "TemporalPositionIndex")]
     ]
@@ -252,10 +260,18 @@ def _is_step(seconds: float) -> bool:
     return SHORTEST_STEP_S <= seconds <= LONGEST_STEP_S
 
 
-def _delay_in_beat_s(frame: Frame) -> float:
-    """Return the time after the R wave [s], 0 where it is not told."""
-    delay = frame.header.number("NominalCardiacTriggerDelayTime", "TriggerTime")
-    return (delay or 0.0) * 1e-3
+def _delay_in_beat_s(frames: Sequence[Frame]) -> float:
+    """Return when in the beat a slice is imaged [s]; 0 where that is not told.
+
+    A trigger time that changes from beat to beat is cumulative and tells no delay.
+    """
+    delays = [
+        frame.header.number("NominalCardiacTriggerDelayTime", "TriggerTime") for frame in frames
+    ]
+    known = [delay * 1e-3 for delay in delays if delay is not None]
+    if len(known) < len(delays) or max(known) - min(known) > _LARGEST_SPREAD_S:
+        return 0.0
+    return median(known)
 
 
 def _milliseconds(value: float | None) -> float | None:

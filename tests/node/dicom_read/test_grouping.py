@@ -97,7 +97,7 @@ def test_renumbered_copies_of_a_few_images_are_used_once(tmp_path):
 
     assert [s.frames.shape[0] for s in result.study.first_passes[0].slices] == [24, 24]
     assert result.sources[0].time_key == "AcquisitionTime"
-    assert "at the same time" in aside(result)["series 5"]
+    assert "is that of another image" in aside(result)["series 5"]
 
 
 @pytest.mark.parametrize("sign", ["type", "description"])

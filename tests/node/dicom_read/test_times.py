@@ -180,3 +180,27 @@ def test_a_day_later_is_a_day_more():
 def test_an_offset_from_utc_does_not_disturb():
     assert date_time_seconds("20240101120000.5-0500") == date_time_seconds("20240101120000.5")
     assert date_time_seconds("20240101") is None
+
+
+def test_slices_that_share_one_time_for_each_beat_are_set_apart_by_their_delay(tmp_path):
+    """Philips gives all slices of a dynamic scan one AcquisitionTime."""
+
+    def change(index, time, dataset):
+        dataset.AcquisitionTime = clock(36000 + 0.85 * time)
+        dataset.TriggerTime = [80, 330][index]
+
+    read = read_study(write(Series(slices=2, change=change).datasets(), tmp_path), Analysis())
+
+    starts = sorted(float(s.time_s[0]) for s in read.study.first_passes[0].slices)
+    assert starts == pytest.approx([0.0, 0.25], abs=1e-6)
+
+
+def test_cumulative_trigger_times_are_not_added_to_the_clock(tmp_path):
+    def change(_index, time, dataset):
+        dataset.AcquisitionTime = clock(36000 + 0.85 * time)
+        dataset.TriggerTime = 850 * time
+
+    read = read_study(write(Series(slices=2, change=change).datasets(), tmp_path), Analysis())
+
+    for image_slice in read.study.first_passes[0].slices:
+        np.testing.assert_allclose(np.diff(image_slice.time_s), 0.85, atol=1e-5)
