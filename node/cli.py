@@ -12,7 +12,17 @@ from collections.abc import Sequence
 from node.errors import NodeError
 from node.lifeline import follow_parent
 
-COMMANDS = ("check", "doctor", "phantom", "receive", "serve", "studies", "work")
+COMMANDS = (
+    "check",
+    "doctor",
+    "evaluate",
+    "phantom",
+    "receive",
+    "serve",
+    "studies",
+    "train",
+    "work",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -59,3 +59,7 @@ class TransientDeliveryError(DeliveryError):
     """The destination may take it later: no connection, out of resources, timeout."""
 
     retry_helps = True
+
+
+class WeightsError(NodeError):
+    """Weights of a network are missing, damaged or of another network."""

@@ -1,0 +1,63 @@
+"""Trained weights: read from the package or a file, checked, never unpickled."""
+
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from node.errors import WeightsError
+
+_CHECKSUMS = "SHA256SUMS"
+
+
+def packaged_weights(name: str) -> dict[str, Tensor]:
+    """Read the weights of one network that ship with the package.
+
+    Raises
+    ------
+    WeightsError
+        They are missing, or are not the bytes that were released.
+    """
+    folder = resources.files("pipeline") / "weights"
+    file_name = f"{name}.safetensors"
+    try:
+        content = (folder / file_name).read_bytes()
+        listed = (folder / _CHECKSUMS).read_text(encoding="ascii")
+    except OSError as error:
+        raise WeightsError(f"the weights {file_name} are not installed") from error
+    # As sha256sum writes it: checksum, two spaces, file name.
+    if f"{hashlib.sha256(content).hexdigest()}  {file_name}" not in listed.splitlines():
+        raise WeightsError(f"the weights {file_name} differ from their checksum")
+    return _parse(content, file_name)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read weights that were trained here.
+
+    Raises
+    ------
+    WeightsError
+        The file cannot be read or is no safetensors file.
+    """
+    try:
+        return _parse(path.read_bytes(), path.name)
+    except OSError as error:
+        raise WeightsError(f"cannot read {path.name}: {error.strerror}") from error
+
+
+def write_weights(weights: Mapping[str, Tensor], path: Path) -> str:
+    """Write weights and return their SHA-256; the same weights give the same bytes."""
+    content = save({name: value.detach().cpu().contiguous() for name, value in weights.items()})
+    path.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def _parse(content: bytes, name: str) -> dict[str, Tensor]:
+    try:
+        return load(content)
+    except SafetensorError as error:
+        raise WeightsError(f"{name} is not a safetensors file") from error

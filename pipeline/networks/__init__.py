@@ -1,0 +1,17 @@
+"""The trained networks: their architecture and the regular grid that they see."""
+
+from pipeline.networks.grid import GRID_MM, SIDE, TIMES_S, at_times, from_grid, normalise, to_grid
+from pipeline.networks.unet import CLASSES, N_TIMES, SpaceTimeUNet
+
+__all__ = [
+    "CLASSES",
+    "GRID_MM",
+    "N_TIMES",
+    "SIDE",
+    "TIMES_S",
+    "SpaceTimeUNet",
+    "at_times",
+    "from_grid",
+    "normalise",
+    "to_grid",
+]

@@ -1,0 +1,1 @@
+"""What trains the networks on the phantom, and what evaluates them."""

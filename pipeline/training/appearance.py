@@ -1,0 +1,231 @@
+"""Random appearance and geometry for batches of examples, so that real series lie inside the cloud.
+
+The phantom draws physics; here its pictures are bent until scanner, coil, dose, cardiac phase and
+surroundings say nothing any more and only the order of enhancement does (domain randomisation,
+Billot et al., Med Image Anal 2023, doi 10.1016/j.media.2023.102789). Everything is batched and
+runs where the batch lies.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from pipeline.networks import GRID_MM, SIDE, TIMES_S, normalise
+from pipeline.training.examples import FIRST_S, SPACING_MM, STEP_S
+from pipeline.training.examples import SIDE as STORED_SIDE
+
+_MYOCARDIUM, _LV, _RV = 1, 2, 3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """What one step of training sees."""
+
+    series: Tensor
+    """[batch, time, row, column], normalised."""
+    labels: Tensor
+    """[batch, row, column]."""
+    heat: Tensor
+    """[batch, row, column]."""
+
+
+class Randomiser:
+    """Draws appearance from one generator on one device."""
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator = generator
+        self._device = generator.device
+
+    def __call__(self, frames: Tensor, labels: Tensor, heat: Tensor) -> Batch:
+        """Randomise examples: `frames` [batch, time, row, column], the others without time."""
+        moments = self._times(frames.float())
+        still, jittered = self._places(len(frames))
+        series = _warp_frames(moments, jittered)
+        masks = functional.one_hot(labels.long(), 4).permute(0, 3, 1, 2).float()
+        warped = functional.grid_sample(
+            torch.cat([masks, heat.float()[:, None]], dim=1), still, align_corners=True
+        )
+        shares = warped[:, :4]
+        series = self._muscles(series, shares)
+        series = self._contrast(series, shares)
+        series = self._surroundings(series, shares)
+        series = self._scanner(series)
+        gain = self._log_uniform(len(series), 0.8, 1.25)
+        return Batch(
+            series=normalise(series) * gain[:, None, None, None],
+            labels=_labels(shares),
+            heat=warped[:, 4],
+        )
+
+    def _uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        drawn = torch.rand(shape, generator=self._generator, device=self._device)
+        return low + (high - low) * drawn
+
+    def _log_uniform(self, n: int, low: float, high: float) -> Tensor:
+        return self._uniform(n, low=math.log(low), high=math.log(high)).exp()
+
+    def _normal(self, *shape: int) -> Tensor:
+        return torch.randn(shape, generator=self._generator, device=self._device)
+
+    def _smooth(self, n: int, channels: int, cells: int, side: int = SIDE) -> Tensor:
+        """Random fields that vary over 1/`cells` of the picture, SD about 1 at the nodes."""
+        coarse = self._normal(n, channels, cells + 1, cells + 1)
+        if cells < side // 8:  # cubic where it shows, linear where it is only fast
+            coarse = functional.interpolate(
+                coarse, size=2 * cells + 1, mode="bicubic", align_corners=True
+            )
+        return functional.interpolate(coarse, size=side, mode="bilinear", align_corners=True)
+
+    def _times(self, frames: Tensor) -> Tensor:
+        """Resample with random shift, stretch and cut ends: [batch, N_TIMES, row, column]."""
+        n, stored = frames.shape[:2]
+        stretch = self._log_uniform(n, 0.55, 1.7)
+        shift_s = self._uniform(n, low=-3.0, high=3.0)
+        jitter_s = 0.3 * self._normal(n, len(TIMES_S))
+        wanted_s = torch.as_tensor(TIMES_S, device=self._device)[None] + jitter_s
+        wanted_s = wanted_s * stretch[:, None] + shift_s[:, None]
+        first_s = self._uniform(n, low=FIRST_S, high=-5.0)
+        last_s = self._uniform(n, low=10.0, high=FIRST_S + STEP_S * (stored - 1))
+        place = wanted_s.clamp(first_s[:, None], last_s[:, None])
+        place = ((place - FIRST_S) / STEP_S).clamp(0, stored - 1.001).float()
+        before = place.long()
+        rows = torch.arange(n, device=self._device)[:, None]
+        share = (place - before)[:, :, None, None]
+        return torch.lerp(frames[rows, before], frames[rows, before + 1], share)
+
+    def _places(self, n: int) -> tuple[Tensor, Tensor]:
+        """Draw where to sample: for the labels, and for each frame with motion left over.
+
+        Shapes [batch, row, column, 2] and [batch, time, row, column, 2].
+        """
+        turn = self._uniform(n, high=2 * math.pi)
+        flip = torch.where(self._uniform(n) < 0.5, -1.0, 1.0)
+        size = self._log_uniform(n, 0.72, 1.35)[:, None] * self._log_uniform(
+            2 * n, 0.93, 1.07
+        ).view(n, 2)
+        cos, sin = turn.cos(), turn.sin()
+        matrix = torch.stack([cos * flip, -sin, sin * flip, cos], dim=1).view(n, 2, 2)
+        matrix = matrix / size[:, :, None]
+        along = (torch.arange(SIDE, device=self._device) - (SIDE - 1) / 2) * GRID_MM
+        offsets = torch.stack(torch.meshgrid(along, along, indexing="xy"), dim=-1).view(1, -1, 2)
+        centre = self._uniform(n, 1, 2, low=-14.0, high=14.0)
+        bend = 3.5 * self._uniform(n, 1, 1, 1) * self._smooth(n, 2, 5)
+        bend = bend + 0.6 * self._uniform(n, 1, 1, 1) * self._smooth(n, 2, 9)
+        place_mm = (offsets + centre) @ matrix.transpose(1, 2) + bend.flatten(2).transpose(1, 2)
+        still = place_mm.view(n, SIDE, SIDE, 2)
+        restless = self._uniform(n, 1, 1, high=1.2) * self._normal(n, len(TIMES_S), 2)
+        jump = self._normal(n, len(TIMES_S), 2) * 5.0
+        restless = torch.where(self._uniform(n, len(TIMES_S), 1) < 0.04, jump, restless)
+        jittered = still[:, None] + restless[:, :, None, None]
+        stored_half_mm = (STORED_SIDE - 1) / 2 * SPACING_MM
+        return still / stored_half_mm, jittered / stored_half_mm
+
+    def _muscles(self, series: Tensor, shares: Tensor) -> Tensor:
+        """Turn up to most of the pool into papillary muscle and trabeculae, outlines unchanged."""
+        n = len(series)
+        wall = _mean(series, shares[:, _MYOCARDIUM])
+        pool = shares[:, _LV]
+        depth = _depth(pool)
+        lumps = self._smooth(n, 1, 12)[:, 0] + 0.5 * self._smooth(n, 1, 24)[:, 0]
+        amount = self._uniform(n, 1, 1, low=-2.0, high=2.0)
+        muscle = torch.sigmoid(6 * (lumps + amount + 1.2 - 4 * depth)) * pool
+        series = torch.lerp(series, wall.expand_as(series), muscle[:, None])
+        bands = torch.sigmoid(6 * (self._smooth(n, 1, 14)[:, 0] - self._uniform(n, 1, 1, high=3)))
+        return torch.lerp(series, wall.expand_as(series), (bands * shares[:, _RV])[:, None] * 0.8)
+
+    def _contrast(self, series: Tensor, shares: Tensor) -> Tensor:
+        """Change how much each region enhances and how bright it is, with perfusion defects."""
+        n = len(series)
+        start = series[:, :1]
+        rise = series - start
+        enhancing = torch.ones_like(start)
+        level = torch.ones_like(start)
+        for region, low, high in ((_MYOCARDIUM, 0.4, 2.0), (_LV, 0.6, 1.4), (_RV, 0.5, 1.6)):
+            share = shares[:, region : region + 1]
+            enhancing = enhancing + share * (self._log_uniform(n, low, high).view(n, 1, 1, 1) - 1)
+            level = level + share * (self._log_uniform(n, 0.7, 1.5).view(n, 1, 1, 1) - 1)
+        defect = torch.sigmoid(
+            4 * (self._smooth(n, 1, 4) - self._uniform(n, 1, 1, 1, low=0.5, high=3))
+        )
+        depth = self._uniform(n, 1, 1, 1, high=0.9)
+        enhancing = enhancing * (1 - depth * defect * shares[:, _MYOCARDIUM : _MYOCARDIUM + 1])
+        patchy = torch.exp(0.15 * self._smooth(n, 1, 10))
+        base = self._uniform(n, 1, 1, 1, high=0.25) * (shares[:, 1:].sum(dim=1, keepdim=True))
+        return (
+            start * level
+            + base * series.amax(dim=(1, 2, 3), keepdim=True) * 0.3
+            + rise * enhancing * patchy
+        )
+
+    def _surroundings(self, series: Tensor, shares: Tensor) -> Tensor:
+        """Fill what is not heart with random organs that enhance in random ways."""
+        n, times = series.shape[:2]
+        outside = shares[:, :1]
+        series = series * torch.exp(outside * self._uniform(n, 1, 1, 1) * self._smooth(n, 1, 4))
+        top = series.flatten(1).amax(dim=1).view(n, 1, 1, 1)
+        curves = [_mean(series, shares[:, region]) / top for region in (_MYOCARDIUM, _LV, _RV)]
+        late = curves[0].roll(1, dims=1)
+        for _ in range(3):
+            organ = torch.sigmoid(
+                12 * (self._smooth(n, 1, 5) - self._uniform(n, 1, 1, 1, low=0.5, high=3))
+            )
+            weight = self._uniform(n, 4, 1, 1, 1) * (self._uniform(n, 4, 1, 1, 1) < 0.35)
+            curve = (
+                weight[:, 0] * late
+                + 0.7 * weight[:, 1] * curves[1]
+                + 0.5 * weight[:, 2] * curves[2]
+            )
+            curve = curve + self._uniform(n, 1, 1, 1, high=0.9) ** 2
+            series = torch.lerp(series, (curve * top).expand(n, times, SIDE, SIDE), organ * outside)
+        return series
+
+    def _scanner(self, series: Tensor) -> Tensor:
+        """Coil shading, display curve, blur and noise."""
+        n = len(series)
+        shading = self._uniform(n, 1, 1, 1, high=0.45) * self._smooth(n, 1, 1)
+        shading = shading + self._uniform(n, 1, 1, 1, high=0.12) * self._smooth(n, 1, 4)
+        series = series * torch.exp(shading)
+        top = series.flatten(1).amax(dim=1).view(n, 1, 1, 1).clamp_min(1e-6)
+        series = top * (series / top).clamp_min(0) ** self._log_uniform(n, 0.75, 1.35).view(
+            n, 1, 1, 1
+        )
+        sd = self._log_uniform(n, 0.003, 0.04).view(n, 1, 1, 1) * top
+        noisy = torch.hypot(series + sd * self._normal(*series.shape), sd)
+        soft = functional.avg_pool2d(noisy, 3, stride=1, padding=1, count_include_pad=False)
+        return torch.lerp(noisy, soft, self._uniform(n, 1, 1, 1))
+
+
+def _warp_frames(frames: Tensor, places: Tensor) -> Tensor:
+    """Sample each frame at its own places."""
+    n, times = frames.shape[:2]
+    warped = functional.grid_sample(
+        frames.flatten(0, 1)[:, None],
+        places.flatten(0, 1),
+        padding_mode="border",
+        align_corners=True,
+    )
+    return warped.view(n, times, SIDE, SIDE)
+
+
+def _labels(shares: Tensor) -> Tensor:
+    """Most of each pixel; outside the stored picture there is nothing but background."""
+    background = 1 - shares[:, 1:].sum(dim=1, keepdim=True)
+    return torch.cat([background, shares[:, 1:]], dim=1).argmax(dim=1)
+
+
+def _mean(series: Tensor, share: Tensor) -> Tensor:
+    """Mean curve of a region [batch, time, 1, 1]."""
+    total = share.sum(dim=(1, 2)).clamp_min(1e-3)
+    return (torch.einsum("nthw,nhw->nt", series, share) / total[:, None])[:, :, None, None]
+
+
+def _depth(pool: Tensor) -> Tensor:
+    """Roughly how deep in the pool a pixel lies: 0 at the border, 1 in the middle."""
+    blurred = pool[:, None]
+    for _ in range(4):
+        blurred = functional.avg_pool2d(blurred, 9, stride=1, padding=4)
+    deepest = blurred.flatten(1).amax(dim=1).clamp_min(1e-3)
+    return ((blurred[:, 0] / deepest[:, None, None] - 0.45) / 0.55).clamp(0, 1)

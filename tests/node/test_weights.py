@@ -1,0 +1,31 @@
+import pytest
+import torch
+
+from node.errors import WeightsError
+from node.weights import packaged_weights, read_weights, write_weights
+
+WEIGHTS = {"layer.weight": torch.arange(6.0).reshape(2, 3), "layer.bias": torch.ones(2)}
+
+
+def test_weights_come_back_as_they_were_written(tmp_path):
+    write_weights(WEIGHTS, tmp_path / "some.safetensors")
+    back = read_weights(tmp_path / "some.safetensors")
+    assert back.keys() == WEIGHTS.keys()
+    assert all(torch.equal(back[name], value) for name, value in WEIGHTS.items())
+
+
+def test_the_checksum_depends_on_the_weights_only(tmp_path):
+    first = write_weights(WEIGHTS, tmp_path / "a")
+    assert first == write_weights(dict(reversed(WEIGHTS.items())), tmp_path / "b")
+    assert first != write_weights(WEIGHTS | {"layer.bias": torch.zeros(2)}, tmp_path / "c")
+
+
+def test_a_pickle_is_refused(tmp_path):
+    torch.save(WEIGHTS, tmp_path / "pickle.pt")
+    with pytest.raises(WeightsError, match="not a safetensors"):
+        read_weights(tmp_path / "pickle.pt")
+
+
+def test_weights_that_do_not_ship_are_named():
+    with pytest.raises(WeightsError, match="crystal-ball"):
+        packaged_weights("crystal-ball")

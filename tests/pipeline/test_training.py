@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+import torch
+
+from pipeline.networks import CLASSES, N_TIMES, SIDE
+from pipeline.training.appearance import Randomiser
+from pipeline.training.examples import FIRST_TRAINING_SEED, example
+from pipeline.training.examples import SIDE as STORED_SIDE
+from pipeline.training.learn import Learner, LearningSettings
+from pipeline.training.score import Score, dice, held_out_scores, summarise
+
+
+@pytest.fixture(scope="module")
+def stored():
+    """Two phantom slices as they are kept for training."""
+    made = [example(seed) for seed in (FIRST_TRAINING_SEED, FIRST_TRAINING_SEED + 1)]
+    return tuple(
+        torch.from_numpy(np.stack([getattr(one, name) for one in made]))
+        for name in ("frames", "labels", "heat")
+    )
+
+
+def randomised(stored, seed):
+    return Randomiser(torch.Generator().manual_seed(seed))(*stored)
+
+
+def test_an_example_has_all_regions_and_both_points(stored):
+    frames, labels, heat = stored
+    assert frames.shape[2:] == labels.shape[1:] == heat.shape[1:] == (STORED_SIDE, STORED_SIDE)
+    for one, near in zip(labels, heat, strict=True):
+        assert set(one.unique().tolist()) == set(range(len(CLASSES)))
+        assert near.max() > 0.9
+
+
+def test_the_same_seed_gives_the_same_appearance_and_another_seed_another(stored):
+    first, again, other = randomised(stored, 1), randomised(stored, 1), randomised(stored, 2)
+    assert torch.equal(first.series, again.series)
+    assert not torch.equal(first.series, other.series)
+
+
+def test_what_the_network_sees_is_finite_and_labelled_on_its_grid(stored):
+    for seed in range(4):
+        batch = randomised(stored, seed)
+        assert batch.series.shape == (2, N_TIMES, SIDE, SIDE)
+        assert torch.isfinite(batch.series).all()
+        assert batch.labels.shape == batch.heat.shape == (2, SIDE, SIDE)
+        assert (batch.labels == 2).flatten(1).any(dim=1).all()
+
+
+def test_learning_lowers_the_loss(stored):
+    learner = Learner(LearningSettings(warm_up_steps=5, learning_rate=3e-3), torch.device("cpu"))
+    losses = [learner.learn(*stored) for _ in range(24)]
+    assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
+
+
+def test_a_resumed_learner_goes_on_as_if_it_had_never_stopped(stored, tmp_path):
+    settings = LearningSettings(seed=3)
+    through = Learner(settings, torch.device("cpu"))
+    through.learn(*stored)
+    torch.save(through.state(), tmp_path / "checkpoint.pt")
+    expected = through.learn(*stored)
+    resumed = Learner(settings, torch.device("cpu"))
+    resumed.resume(torch.load(tmp_path / "checkpoint.pt", weights_only=True))
+    assert resumed.step == 1
+    assert resumed.learn(*stored) == pytest.approx(expected, rel=1e-3)
+
+
+def test_training_seeds_are_refused_for_evaluation():
+    with pytest.raises(ValueError, match="for training"):
+        next(held_out_scores([FIRST_TRAINING_SEED]))
+
+
+def test_the_poor_end_of_an_overlap_is_low_and_of_an_error_high():
+    scores = [Score(myocardium_dice=value, anterior_mm=value) for value in np.linspace(0, 1, 101)]
+    table = summarise(scores)
+    assert table["myocardium_dice"].worst == 0
+    assert table["myocardium_dice"].poor == pytest.approx(0.05)
+    assert table["anterior_mm"].worst == 1
+    assert table["anterior_mm"].poor == pytest.approx(0.95)
+    assert "box_dice" not in table
+
+
+def test_dice_of_a_mask_with_itself_is_one_and_with_its_complement_nought():
+    mask = np.eye(4, dtype=bool)
+    assert dice(mask, mask) == 1
+    assert dice(mask, ~mask) == 0
