@@ -198,7 +198,7 @@ class ProtocolPhysics(_Settings):
 class Analysis(_Settings):
     """The method."""
 
-    model: Literal["fermi", "2cxm", "btex", "model-free"] = "fermi"
+    model: Literal["btex", "fermi", "2cxm", "model-free"] = "btex"
     haematocrit: Annotated[float, Field(gt=0, lt=1)] = 0.42
     agent: Literal["gadobutrol", "gadoterate", "gadopentetate", "gadobenate"] = "gadobutrol"
     """Used where the header names no contrast agent."""

@@ -1,83 +1,67 @@
-"""Convolution of the input function with many impulse responses, sampled after a delay."""
+"""Convolution of the input function with many impulse responses at once."""
 
 import numpy as np
 import torch
 from scipy.interpolate import Akima1DInterpolator
 from torch import Tensor
 
+from pipeline.result import InputFunction
 from pipeline.study import FloatArray
 
+DTYPE = torch.float32
+"""Single precision keeps five digits of a curve whose noise hides the third."""
+
 STEP_S = 0.5
-"""Of the regular grid on which is convolved: cardiac input curves are smooth on this scale."""
+"""Of the regular grid of lags: cardiac input curves are smooth on this scale."""
+
+EARLIEST_LAG_S = -1.0
+"""The grid starts here, so that a small negative delay can be represented."""
+
+FOOT_S = 3.0
+"""The bolus begins slowly: from so long before the nominal arrival the input counts."""
 
 
 class Convolution:
-    """The input function on a regular grid that starts at the first time, as a matrix.
+    """The input function as a matrix from a regular grid of lags to the sampling times.
 
-    With the input piecewise linear and the impulse response smooth between grid points, the
-    integral is the trapezoid rule with the end correction of Gregory: fourth order in the step.
+    Integrals over an impulse response are sums over its values at the grid points; where it jumps,
+    `behind_front` gives the weights of the jump.
 
     Parameters
     ----------
-    input_time_s, input_mmol_l
-        The input function [input time], zero before its first time.
+    input_function
+        Zero before the foot of the bolus, constant after its last time.
     time_s
         When the tissue is sampled [time].
     """
 
-    def __init__(
-        self, input_time_s: FloatArray, input_mmol_l: FloatArray, time_s: FloatArray
-    ) -> None:
-        start = float(input_time_s[0])
-        n_grid = int(np.ceil((float(time_s[-1]) - start) / STEP_S)) + 4
-        grid = start + STEP_S * np.arange(n_grid)
-        spline = Akima1DInterpolator(input_time_s, input_mmol_l, method="makima")
-        sampled = spline(np.clip(grid, start, input_time_s[-1]))
-        self.lag_s = torch.as_tensor(grid - start, dtype=torch.float64)
+    def __init__(self, input_function: InputFunction, time_s: FloatArray) -> None:
+        first, last = input_function.time_s[[0, -1]]
+        arrival_s = input_function.arrival_s - FOOT_S
+        longest = max(float(time_s.max(initial=first)) - arrival_s, 1.0)
+        lag = np.arange(EARLIEST_LAG_S, longest + STEP_S, STEP_S)
+        spline = Akima1DInterpolator(
+            input_function.time_s, input_function.concentration_mmol_l, method="makima"
+        )
+        when = time_s[None] - lag[:, None]
+        sampled = spline(np.clip(when, first, last))
+        sampled[when < arrival_s] = 0.0
+        self.lag_s = torch.as_tensor(lag, dtype=DTYPE)
         """Where the impulse response is to be given [lag]."""
-        self._matrix = torch.as_tensor(_gregory_toeplitz(sampled), dtype=torch.float64)
-        self._position = torch.as_tensor((time_s - start) / STEP_S, dtype=torch.float64)
-
-    def __call__(self, impulse_response: Tensor) -> Tensor:
-        """Tissue curves on the grid [curve, grid] from impulse responses [curve, lag]."""
-        return impulse_response @ self._matrix
-
-    def sample(self, on_grid: Tensor, delay_s: Tensor) -> tuple[Tensor, Tensor]:
-        """Curves at the sampling times after a delay, and their derivative by the delay.
-
-        Parameters
-        ----------
-        on_grid
-            [curve, grid].
-        delay_s
-            [curve].
-
-        Returns
-        -------
-        Values and derivatives [curve, time] by a cubic through four grid points; zero before the
-        grid starts.
-        """
-        position = self._position - delay_s[:, None] / STEP_S
-        cell = position.floor().clamp(1, on_grid.shape[1] - 3)
-        x = position - cell
-        index = cell.long()
-        a, b, c, d = (on_grid.gather(1, index + offset) for offset in (-1, 0, 1, 2))
-        # Lagrange cubic through -1, 0, 1, 2.
-        second, third = (a + c) / 2.0 - b, (d - a) / 6.0 + (b - c) / 2.0
-        first = c - b - second - third
-        value = b + x * (first + x * (second + x * third))
-        slope = first + x * (2.0 * second + x * 3.0 * third)
-        inside = position >= 0.0
-        return torch.where(inside, value, 0.0), torch.where(inside, -slope / STEP_S, 0.0)
+        self.matrix = torch.as_tensor(sampled * STEP_S, dtype=DTYPE)
+        """[lag, time]: ``weights @ matrix`` is the tissue curve."""
 
 
-def _gregory_toeplitz(sampled: FloatArray) -> FloatArray:
-    """[lag, grid]: ``h @ matrix`` is the integral of h(s) input(t - s) over s from 0 to t."""
-    n_grid = sampled.size
-    lag, time = np.indices((n_grid, n_grid))
-    matrix = np.where(time >= lag, sampled[np.clip(time - lag, 0, None)], 0.0) * STEP_S
-    # Weights of Gregory's rule at both ends of the integration interval, lag 0 and lag t.
-    for offset, weight in enumerate((9.0 / 24.0, 28.0 / 24.0, 23.0 / 24.0)):
-        matrix[lag == offset] *= weight
-        matrix[time - lag == offset] *= weight
-    return matrix
+def behind_front(distance_s: Tensor) -> Tensor:
+    """Weights of a unit step on the grid: 0 well ahead of the onset, 1 well behind it.
+
+    `distance_s` is how far a grid point lies behind the onset. The weight is the integral of
+    Keys' cubic kernel up to there, so that a step anywhere between grid points integrates an input
+    as if it were interpolated cubically, and moves smoothly with the delay
+    (Keys 1981, doi 10.1109/TASSP.1981.1163711).
+    """
+    cells = (distance_s / STEP_S).clamp(-2.0, 2.0)
+    u = cells.abs()
+    near = u * (1.0 + u * u * (0.375 * u - 5.0 / 6.0))
+    far = u * (2.0 + u * (u * (5.0 / 6.0 - 0.125 * u) - 2.0)) - 1.0 / 6.0
+    return 0.5 + torch.where(u < 1.0, near, far).copysign(cells)

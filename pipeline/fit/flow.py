@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from pipeline.fit import solver
-from pipeline.fit.convolution import Convolution
-from pipeline.fit.models import Model, model_named
+from pipeline.fit.convolution import DTYPE, Convolution
+from pipeline.fit.models import Model, Prior, model_named
 from pipeline.result import FitStatus, InputFunction
 from pipeline.study import BoolArray, FloatArray, IntArray
 from pipeline.units import flow_ml_min_g
 
-BATCH = 2048
+BATCH = 512
 """Curves that are fitted together: more would leave the cache, fewer would not fill it."""
 
 TOO_NOISY_SHARE = 0.5
@@ -22,6 +22,9 @@ TOO_NOISY_SHARE = 0.5
 
 OUTLIER_SCORE = 3.5
 """Modified z-score of a residual above which a frame is left out (Iglewicz and Hoaglin 1993)."""
+
+LEAST_SIGNAL = 6.0
+"""Norm of the fitted curve in standard deviations of the noise; noise alone reaches about 4."""
 
 _NOISE_START_SHARE = 0.05
 """Noise that the first fit assumes, as share of the curve's height; then it is measured."""
@@ -34,7 +37,7 @@ class FlowFit:
     mbf_ml_min_g: FloatArray
     """[curve]."""
     mbf_sd_ml_min_g: FloatArray
-    """[curve]."""
+    """Of noise in the curve, given that model and input function are right, [curve]."""
     delay_s: FloatArray
     """Arrival in the tissue after the input function [curve]."""
     status: IntArray
@@ -51,7 +54,9 @@ def fit_flow(
     input_function: InputFunction,
     *,
     frame_weight: FloatArray | None = None,
-    model: str = "fermi",
+    model: str | Model = "btex",
+    haematocrit: float = 0.42,
+    prior: Prior | None = None,
 ) -> FlowFit:
     """Fit `model` to tissue curves.
 
@@ -66,89 +71,108 @@ def fit_flow(
     frame_weight
         1 for frames that may be used, 0 for others [time].
     model
-        A name of `pipeline.fit.models.MODELS`.
+        A name of `pipeline.fit.models.MODELS`, or a model.
+    haematocrit
+        The agent stays out of the red cells: exchange models see plasma.
+    prior
+        What is known of the parameters beforehand; None: what is known of people in general.
 
     Raises
     ------
     InvalidStudyError
         There is no model of that name.
     """
-    kinetic = model_named(model)
+    kinetic = model_named(model) if isinstance(model, str) else model
     usable = np.asarray(np.isfinite(curves_mmol_l).all(axis=1))
-    weight = _sample_weight(time_s, input_function, kinetic, frame_weight)
-    convolution = Convolution(input_function.time_s, input_function.concentration_mmol_l, time_s)
-    data = torch.as_tensor(curves_mmol_l[usable], dtype=torch.float64)
-    parts = [
-        _fit_batch(solver.Problem(kinetic, convolution, batch), weight)
-        for batch in torch.split(data, BATCH)
-        if batch.numel()
-    ]
+    window = _window(time_s, input_function, kinetic, frame_weight)
+    batches = _Batches(
+        model=kinetic,
+        prior=prior or kinetic.prior,
+        haematocrit=haematocrit,
+        window=torch.as_tensor(window),
+        inside=Convolution(input_function, time_s[window]),
+        everywhere=Convolution(input_function, time_s),
+    )
+    data = torch.as_tensor(curves_mmol_l[usable], dtype=DTYPE)
+    parts = [batches.fit(batch) for batch in torch.split(data, BATCH) if batch.numel()]
     return _assemble(kinetic, usable, curves_mmol_l.shape, parts)
 
 
-def _sample_weight(
+def _window(
     time_s: FloatArray,
     input_function: InputFunction,
     model: Model,
     frame_weight: FloatArray | None,
-) -> Tensor:
-    """Which samples the model is fitted to [time]."""
-    weight = np.ones_like(time_s) if frame_weight is None else np.asarray(frame_weight, float)
-    if model.first_pass_only:
-        weight = np.where(time_s <= input_function.first_pass_end_s, weight, 0.0)
-    return torch.as_tensor(weight, dtype=torch.float64)
+) -> BoolArray:
+    """Which frames are fitted [time]: from just before the bolus on, as long as the model holds."""
+    end_s = input_function.first_pass_end_s + model.after_first_pass_s
+    window = (time_s >= input_function.arrival_s - 2.0) & (time_s <= end_s)
+    if frame_weight is not None:
+        window &= np.asarray(frame_weight) > 0.0
+    return window
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _BatchFit:
     position: Tensor
     sd_log_flow: Tensor
+    too_noisy: Tensor
     at_bound: Tensor
     fitted: Tensor
 
 
-def _fit_batch(problem: solver.Problem, frame_weight: Tensor) -> _BatchFit:
-    """Fit with an assumed noise, measure the noise, drop outliers, fit again."""
-    height = (problem.data.abs() * (frame_weight > 0.0)).amax(dim=1).clamp(min=1e-3)
-    weight = frame_weight / (_NOISE_START_SHARE * height[:, None]) ** 2
-    first = solver.solve(problem, _start(problem, frame_weight), weight)
-    weight = _measured_weight(problem, first.position, frame_weight)
-    second = solver.solve(problem, first.position, weight)
-    sd_log_flow = solver.covariance(problem, second.position, weight)[:, 0, 0].sqrt()
-    near = 1e-3 * problem.prior_spread
-    at_bound = (second.position < problem.lowest + near) | (
-        second.position > problem.highest - near
-    )
-    return _BatchFit(
-        position=second.position,
-        sd_log_flow=sd_log_flow,
-        at_bound=at_bound[:, [0, -1]].any(dim=1),
-        fitted=problem.curves(second.position),
-    )
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Batches:
+    """What all batches of curves share."""
+
+    model: Model
+    prior: Prior
+    haematocrit: float
+    window: Tensor
+    inside: Convolution
+    everywhere: Convolution
+
+    def problem(self, convolution: Convolution) -> solver.Problem:
+        return solver.Problem(self.model, self.prior, convolution, self.haematocrit)
+
+    def fit(self, data: Tensor) -> _BatchFit:
+        """Fit with an assumed noise, measure the noise, drop outliers, fit again."""
+        problem, data = self.problem(self.inside), data[:, self.window]
+        height = data.abs().amax(dim=1, keepdim=True).clamp(min=1e-3)
+        weight = torch.ones_like(data) / (_NOISE_START_SHARE * height) ** 2
+        first = solver.solve(problem, data, weight, _start(problem, data))
+        weight = _measured_weight(problem, data, first)
+        position = solver.solve(problem, data, weight, first)
+        variance = solver.covariance(problem, position, weight)[:, 0, 0]
+        near = 1e-3 * problem.prior_spread
+        at_bound = (position < problem.lowest + near) | (position > problem.highest - near)
+        signal = (weight * problem.curves(position) ** 2).sum(dim=1).sqrt()
+        return _BatchFit(
+            position=position,
+            sd_log_flow=variance.sqrt(),
+            too_noisy=(variance.sqrt() > TOO_NOISY_SHARE) | (signal < LEAST_SIGNAL),
+            at_bound=at_bound[:, [0, -1]].any(dim=1),
+            fitted=self.problem(self.everywhere).curves(position),
+        )
 
 
-def _start(problem: solver.Problem, frame_weight: Tensor) -> Tensor:
-    """Best of a few delays with all else at the prior's median; the flow by projection."""
-    mean = problem.prior_mean
-    delays = torch.arange(0.0, 3.6, 0.5, dtype=mean.dtype)
-    atoms = mean.repeat(delays.numel(), 1)
-    atoms[:, -1] = delays
+def _start(problem: solver.Problem, data: Tensor) -> Tensor:
+    """Nearest of a few curves over flow and delay, with all else at the prior's mean."""
+    flows = torch.linspace(float(problem.lowest[0]), float(problem.highest[0]), 24)[4:]
+    delays = torch.arange(0.0, 3.1, 0.5)
+    atoms = problem.prior_mean.repeat(flows.numel() * delays.numel(), 1)
+    atoms[:, 0] = flows.repeat_interleave(delays.numel())
+    atoms[:, -1] = delays.repeat(flows.numel())
     curves = problem.curves(atoms)
-    overlap = (problem.data * frame_weight) @ curves.T
-    norm = (frame_weight * curves**2).sum(dim=1).clamp(min=1e-12)
-    scale = (overlap / norm).clamp(min=1e-3)
-    best = (scale * (2.0 * overlap - scale * norm)).argmax(dim=1)
-    start = atoms[best]
-    start[:, 0] += scale.gather(1, best[:, None]).squeeze(1).log()
-    return start
+    distance = (curves**2).sum(dim=1) - 2.0 * data @ curves.T
+    return atoms[distance.argmin(dim=1)]
 
 
-def _measured_weight(problem: solver.Problem, position: Tensor, frame_weight: Tensor) -> Tensor:
+def _measured_weight(problem: solver.Problem, data: Tensor, position: Tensor) -> Tensor:
     """Inverse variance of each sample from the residuals; 0 for outlier frames."""
-    residual = problem.data - problem.curves(position)
-    used = frame_weight > 0.0
-    spread = residual[:, used].abs().median(dim=1).values / 0.6745
-    kept = frame_weight * (residual.abs() <= OUTLIER_SCORE * spread[:, None])
+    residual = data - problem.curves(position)
+    spread = residual.abs().median(dim=1, keepdim=True).values / 0.6745
+    kept = (residual.abs() <= OUTLIER_SCORE * spread).to(data.dtype)
     freedom = (kept.sum(dim=1) - position.shape[1]).clamp(min=1.0)
     variance = (kept * residual**2).sum(dim=1) / freedom
     return kept / variance.clamp(min=1e-12)[:, None]
@@ -168,8 +192,7 @@ def _assemble(
         columns["delay_s"][usable] = position[:, -1].numpy()
         columns["sd_log_flow"][usable] = torch.cat([part.sd_log_flow for part in parts]).numpy()
         fitted[usable] = torch.cat([part.fitted for part in parts]).numpy()
-        at_bound = torch.cat([part.at_bound for part in parts]).numpy()
-        status[usable] = _status(columns["sd_log_flow"][usable], at_bound)
+        status[usable] = torch.cat([_status(part) for part in parts]).numpy()
     mbf = flow_ml_min_g(1.0) * columns[names[0]]
     return FlowFit(
         mbf_ml_min_g=mbf,
@@ -181,9 +204,9 @@ def _assemble(
     )
 
 
-def _status(sd_log_flow: FloatArray, at_bound: BoolArray) -> IntArray:
-    status = np.full(sd_log_flow.shape, FitStatus.CONVERGED.value)
-    status[at_bound] = FitStatus.AT_BOUND.value
-    status[sd_log_flow > TOO_NOISY_SHARE] = FitStatus.TOO_NOISY.value
-    status[~np.isfinite(sd_log_flow)] = FitStatus.FAILED.value
+def _status(part: _BatchFit) -> Tensor:
+    status = torch.full(part.at_bound.shape, FitStatus.CONVERGED.value)
+    status[part.at_bound] = FitStatus.AT_BOUND.value
+    status[part.too_noisy] = FitStatus.TOO_NOISY.value
+    status[~part.sd_log_flow.isfinite()] = FitStatus.FAILED.value
     return status

@@ -1,152 +1,162 @@
-"""Levenberg-Marquardt for many curves at once, with priors, on normalised parameters.
+"""Levenberg-Marquardt for many curves at once, with a prior.
 
-All curves share the model, the input function and the sampling times; each has its own noise,
-weights, damping and status. A curve that has converged is not computed any further.
+All curves share the model, the input function and the sampling times; each has its own weights
+and damping. A position is the logarithms of the model's parameters, then the delay [s]. A curve
+that has converged is not computed any further.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pipeline.fit.convolution import Convolution
-from pipeline.fit.models import Model
+from pipeline.fit.convolution import DTYPE, Convolution, behind_front
+from pipeline.fit.models import Model, Prior
 
-_DIFFERENCE = 1e-4
-"""Step of the one-sided difference in the logarithm of a parameter (double precision)."""
+_DIFFERENCE = 3e-3
+"""Step of the one-sided differences, for single precision."""
 
-_TOLERANCE = 1e-3
-"""A fit has converged when a step changes no parameter by more than this share of its prior."""
+_TOLERANCE = 1e-2
+"""A fit has converged when the next step promises to lower the cost by no more than this. One unit
+of cost is one standard deviation, so what remains is far inside the noise."""
 
 _LARGEST_STEP = 1.0
-"""In any logarithm; keeps the first steps inside the region where the linearisation holds."""
+"""In any parameter; keeps the first steps inside the region where the linearisation holds."""
 
-
-@dataclass(kw_only=True, eq=False)
-class Solution:
-    """Where the fits stand; one row a curve."""
-
-    position: Tensor
-    """Logarithms of the parameters, then the delay [s], [curve, parameter + 1]."""
-    cost: Tensor
-    """Squared weighted residuals plus squared prior residuals, [curve]."""
-    converged: Tensor
-    """[curve]."""
+_ITERATIONS = 25
 
 
 class Problem:
-    """Curves to be fitted: data, weights, model and prior in one place."""
+    """Model, input and prior: from positions [curve, parameter + 1] to curves."""
 
-    def __init__(self, model: Model, convolution: Convolution, data: Tensor) -> None:
-        self.model, self.convolution, self.data = model, convolution, data
-        log_bounds = torch.tensor(
-            [[one.lowest, one.highest, one.median] for one in model.parameters],
-            dtype=data.dtype,
-        ).log()
-        delay = torch.tensor(
-            [[model.delay.lowest_s, model.delay.highest_s, model.delay.mean_s]], dtype=data.dtype
+    def __init__(
+        self, model: Model, prior: Prior, convolution: Convolution, haematocrit: float
+    ) -> None:
+        self._model, self._convolution = model, convolution
+        self._haematocrit = haematocrit
+        self.lowest = torch.tensor(
+            [*(math.log(one.lowest) for one in model.parameters), model.delay.lowest_s], dtype=DTYPE
         )
-        self.lowest, self.highest, self.prior_mean = torch.cat([log_bounds, delay]).unbind(1)
-        self.prior_spread = torch.tensor(
-            [*(one.spread for one in model.parameters), model.delay.spread_s], dtype=data.dtype
+        self.highest = torch.tensor(
+            [*(math.log(one.highest) for one in model.parameters), model.delay.highest_s],
+            dtype=DTYPE,
         )
+        self.prior_mean = torch.tensor(prior.mean, dtype=DTYPE)
+        self.prior_spread = torch.tensor(prior.spread, dtype=DTYPE)
 
     def curves(self, position: Tensor) -> Tensor:
-        """Model curves [curve, time] at `position`."""
-        on_grid = self.convolution(
-            self.model.impulse_response(self.convolution.lag_s, position[:, :-1].exp())
+        """Model curves [curve, time]."""
+        time = self._convolution.lag_s - position[:, -1:]
+        response = self._model.impulse_response(
+            time.clamp(min=0.0), position[:, :-1].exp(), self._haematocrit
         )
-        return self.convolution.sample(on_grid, position[:, -1])[0]
+        return (response * behind_front(time)) @ self._convolution.matrix
 
     def linearise(self, position: Tensor) -> tuple[Tensor, Tensor]:
         """Model curves [curve, time] and Jacobian [curve, time, parameter + 1]."""
         n_curves, n_parameters = position.shape
-        shifted = position[:, None, :-1].repeat(1, n_parameters, 1)
-        for index in range(n_parameters - 1):
-            shifted[:, index + 1, index] += _DIFFERENCE
-        response = self.model.impulse_response(
-            self.convolution.lag_s, shifted.reshape(-1, n_parameters - 1).exp()
-        )
-        delay = position[:, -1:].expand(n_curves, n_parameters).reshape(-1)
-        values, by_delay = self.convolution.sample(self.convolution(response), delay)
-        values = values.reshape(n_curves, n_parameters, -1)
+        shifts = torch.nn.functional.pad(torch.eye(n_parameters) * _DIFFERENCE, (0, 0, 1, 0))
+        shifted = (position[:, None] + shifts).reshape(-1, n_parameters)
+        values = self.curves(shifted).reshape(n_curves, n_parameters + 1, -1)
         here = values[:, 0]
-        by_parameters = (values[:, 1:] - here[:, None]) / _DIFFERENCE
-        by_delay = by_delay.reshape(n_curves, n_parameters, -1)[:, :1]
-        return here, torch.cat([by_parameters, by_delay], dim=1).transpose(1, 2)
+        return here, ((values[:, 1:] - here[:, None]) / _DIFFERENCE).transpose(1, 2)
 
-    def prior_cost(self, position: Tensor) -> Tensor:
-        """Squared distance from the prior in its standard deviations [curve]."""
-        return (((position - self.prior_mean) / self.prior_spread) ** 2).sum(dim=1)
+    def cost(self, position: Tensor, data: Tensor, weight: Tensor) -> Tensor:
+        """Squared weighted residuals plus squared distance from the prior, [curve]."""
+        misfit = (weight * (data - self.curves(position)) ** 2).sum(dim=1)
+        return misfit + (((position - self.prior_mean) / self.prior_spread) ** 2).sum(dim=1)
 
 
-def solve(problem: Problem, start: Tensor, weight: Tensor, *, n_iterations: int = 25) -> Solution:
+@dataclass(kw_only=True, eq=False)
+class _Search:
+    """Where the fits of some curves stand; rows are curves."""
+
+    data: Tensor
+    weight: Tensor
+    position: Tensor
+    cost: Tensor
+    damping: Tensor
+
+    def rows(self, chosen: Tensor) -> "_Search":
+        return _Search(
+            data=self.data[chosen],
+            weight=self.weight[chosen],
+            position=self.position[chosen],
+            cost=self.cost[chosen],
+            damping=self.damping[chosen],
+        )
+
+
+def solve(problem: Problem, data: Tensor, weight: Tensor, start: Tensor) -> Tensor:
     """Minimise sum(weight (data - model)^2) + prior from `start`.
 
     Parameters
     ----------
     problem
-        Data and model.
+        Model, input and prior.
+    data, weight
+        Curves and inverse variances [curve, time]; weight 0 for samples that are not to be used.
     start
         [curve, parameter + 1].
-    weight
-        Inverse variances [curve, time]; 0 for samples that are not to be used.
+
+    Returns
+    -------
+    Position of the lowest cost found [curve, parameter + 1].
     """
-    position = start.clamp(problem.lowest, problem.highest)
-    residual = problem.data - problem.curves(position)
-    cost = (weight * residual**2).sum(dim=1) + problem.prior_cost(position)
-    solution = Solution(
-        position=position, cost=cost, converged=torch.zeros_like(cost, dtype=torch.bool)
+    result = start.clamp(problem.lowest, problem.highest)
+    search = _Search(
+        data=data,
+        weight=weight,
+        position=result.clone(),
+        cost=problem.cost(result, data, weight),
+        damping=torch.full_like(data[:, 0], 1e-2),
     )
-    damping = torch.full_like(cost, 1e-2)
-    for _ in range(n_iterations):
-        active = torch.nonzero(~solution.converged).squeeze(1)
+    active = torch.arange(data.shape[0])
+    for _ in range(_ITERATIONS):
+        moving = _step(problem, search)
+        result[active] = search.position
+        active, search = active[moving], search.rows(moving)
         if active.numel() == 0:
             break
-        _iterate(problem, solution, damping, weight, active)
-    return solution
+    return result
 
 
-def _iterate(
-    problem: Problem, solution: Solution, damping: Tensor, weight: Tensor, active: Tensor
-) -> None:
-    """One damped step of the active curves, kept where it lowers the cost."""
-    position, weight_here, data = (
-        whole[active] for whole in (solution.position, weight, problem.data)
-    )
-    values, jacobian = problem.linearise(position)
-    curvature, gradient = _normal_equations(problem, position, data - values, jacobian, weight_here)
-    diagonal = torch.diag_embed(curvature.diagonal(dim1=1, dim2=2) * damping[active][:, None])
-    step = torch.linalg.solve(curvature + diagonal, gradient).clamp(-_LARGEST_STEP, _LARGEST_STEP)
-    trial = (position + step).clamp(problem.lowest, problem.highest)
-    residual = data - problem.curves(trial)
-    cost = (weight_here * residual**2).sum(dim=1) + problem.prior_cost(trial)
-    better = cost <= solution.cost[active]
-    small = ((trial - position).abs() < _TOLERANCE * problem.prior_spread).all(dim=1)
-    solution.position[active] = torch.where(better[:, None], trial, position)
-    solution.cost[active] = torch.where(better, cost, solution.cost[active])
-    solution.converged[active] = small
-    damping[active] = torch.where(better, damping[active] / 5.0, damping[active] * 5.0).clamp(
-        1e-9, 1e9
-    )
+def _step(problem: Problem, search: _Search) -> Tensor:
+    """One damped step, kept where it lowers the cost; tells which curves still move [curve]."""
+    curvature, gradient = _normal_equations(problem, search)
+    diagonal = curvature.diagonal(dim1=1, dim2=2) * search.damping[:, None]
+    step = torch.linalg.solve(curvature + torch.diag_embed(diagonal), gradient).to(DTYPE)
+    step = step.clamp(-_LARGEST_STEP, _LARGEST_STEP)
+    trial = (search.position + step).clamp(problem.lowest, problem.highest)
+    promised = ((trial - search.position) * gradient).sum(dim=1)
+    cost = problem.cost(trial, search.data, search.weight)
+    better = cost <= search.cost
+    search.position = torch.where(better[:, None], trial, search.position)
+    search.cost = torch.where(better, cost, search.cost)
+    search.damping = search.damping * torch.where(better, 0.2, 5.0)
+    return promised > _TOLERANCE
 
 
-def _normal_equations(
-    problem: Problem, position: Tensor, residual: Tensor, jacobian: Tensor, weight: Tensor
-) -> tuple[Tensor, Tensor]:
-    weighted = jacobian * weight[:, :, None]
-    precision = problem.prior_spread**-2
-    curvature = jacobian.transpose(1, 2) @ weighted + torch.diag(precision)
-    gradient = (weighted.transpose(1, 2) @ residual[:, :, None]).squeeze(2)
-    return curvature, gradient + precision * (problem.prior_mean - position)
+def _normal_equations(problem: Problem, search: _Search) -> tuple[Tensor, Tensor]:
+    """Curvature and gradient, in double precision: weak parameters would drown in rounding."""
+    values, jacobian = problem.linearise(search.position)
+    root = search.weight.sqrt()
+    weighted = (jacobian * root[:, :, None]).double()
+    misfit = ((search.data - values) * root).double()
+    precision = problem.prior_spread.double() ** -2
+    curvature = weighted.transpose(1, 2) @ weighted + torch.diag(precision)
+    gradient = (weighted.transpose(1, 2) @ misfit[:, :, None]).squeeze(2)
+    return curvature, gradient + precision * (problem.prior_mean - search.position)
 
 
 def covariance(problem: Problem, position: Tensor, weight: Tensor) -> Tensor:
-    """Covariance of the parameters from the curvature at the solution (Laplace).
+    """Covariance of the position from the curvature there (Laplace's approximation).
 
-    Same normalisation as `position`: logarithms, then the delay [s];
     [curve, parameter + 1, parameter + 1].
     """
-    values, jacobian = problem.linearise(position)
-    curvature, _ = _normal_equations(problem, position, torch.zeros_like(values), jacobian, weight)
+    here = _Search(
+        data=weight, weight=weight, position=position, cost=weight[:, 0], damping=weight[:, 0]
+    )
+    curvature, _ = _normal_equations(problem, here)
     return torch.linalg.inv(curvature)
