@@ -1,6 +1,36 @@
 """Writes simulated studies as DICOM files in the dialects of the vendors, with their truth."""
 
-from node.dicom_phantom.siemens import siemens_datasets
-from node.dicom_phantom.truth import write_truth
+from collections.abc import Callable, Iterator
 
-__all__ = ["siemens_datasets", "write_truth"]
+from pydicom.dataset import Dataset
+
+from node.dicom_phantom.common import Subject
+from node.dicom_phantom.ge import ge
+from node.dicom_phantom.philips import philips
+from node.dicom_phantom.pictures import Acquisition, acquisitions
+from node.dicom_phantom.siemens import siemens, siemens_single_series
+from node.dicom_phantom.truth import write_truth
+from pipeline.phantom import PhantomStudy
+
+DIALECTS: dict[str, Callable[[Subject, list[Acquisition]], Iterator[Dataset]]] = {
+    "siemens": siemens,
+    "siemens-single-series": siemens_single_series,
+    "philips": philips,
+    "ge": ge,
+}
+
+
+def study_datasets(phantom: PhantomStudy, dialect: str, *, named: bool = True) -> Iterator[Dataset]:
+    """Yield the DICOM objects of a study in one dialect (a key of `DIALECTS`).
+
+    `named`: whether the descriptions tell rest from stress.
+    """
+    subject = Subject(
+        seed=phantom.truth.seed,
+        weight_kg=phantom.truth.weight_kg,
+        variant=dialect if named else f"{dialect} unnamed",
+    )
+    yield from DIALECTS[dialect](subject, acquisitions(phantom, named=named))
+
+
+__all__ = ["DIALECTS", "study_datasets", "write_truth"]

@@ -1,0 +1,120 @@
+import subprocess
+
+import numpy as np
+import pytest
+
+from node.config import Analysis
+from node.dicom_phantom import DIALECTS, study_datasets, write_truth
+from node.dicom_read import read_study
+from pipeline.phantom import PhantomSettings, simulate
+from pipeline.study import InputKind, State
+
+SETTINGS = PhantomSettings(
+    n_slices=2,
+    n_frames=24,
+    matrix=48,
+    spacing_mm=6.0,
+    motion_mm=3.0,
+    proton_density=True,
+    exact_physics=False,
+)
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return simulate(5, SETTINGS)
+
+
+def write(phantom, dialect, folder, **options):
+    paths = []
+    for number, dataset in enumerate(study_datasets(phantom, dialect, **options)):
+        paths.append(folder / f"{number:04d}.dcm")
+        dataset.save_as(paths[-1], enforce_file_format=True)
+    return paths
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_study_comes_back_from_each_dialect_as_it_was_simulated(phantom, dialect, tmp_path):
+    read = read_study(write(phantom, dialect, tmp_path), Analysis()).study
+    found = {first_pass.state: first_pass for first_pass in read.first_passes}
+    assert set(found) == {State.REST, State.STRESS}
+    for wanted in phantom.study.first_passes:
+        first_pass = found[wanted.state]
+        assert len(first_pass.slices) == len(wanted.slices)
+        assert_same_physics(first_pass.physics, wanted.physics)
+        for one, expected in zip(first_pass.slices, wanted.slices, strict=True):
+            np.testing.assert_allclose(one.time_s, expected.time_s, atol=2e-3)
+            assert_same_geometry(one.geometry, expected.geometry)
+            assert_proportional(one.frames, expected.frames)
+            assert_proportional(one.proton_density, expected.proton_density)
+
+
+def assert_same_physics(physics, wanted):
+    assert physics.field_strength_t == wanted.field_strength_t
+    assert physics.dose_mmol_kg == pytest.approx(wanted.dose_mmol_kg, rel=1e-2)
+    for name in ("repetition_time_s", "echo_time_s", "flip_angle_rad", "saturation_delay_s"):
+        expected = getattr(wanted.readout, name)
+        assert getattr(physics.readout, name) == pytest.approx(expected, rel=1e-3), name
+    assert physics.readout.pulses_before_centre == wanted.readout.pulses_before_centre
+
+
+def assert_same_geometry(geometry, wanted):
+    np.testing.assert_allclose(geometry.position_mm, wanted.position_mm, atol=1e-3)
+    np.testing.assert_allclose(geometry.normal, wanted.normal, atol=1e-6)
+    np.testing.assert_allclose(geometry.spacing_mm, wanted.spacing_mm, atol=1e-5)
+
+
+def assert_proportional(frames, wanted):
+    factor = float(np.sum(frames * wanted) / np.sum(wanted * wanted))
+    np.testing.assert_allclose(frames / factor, wanted, atol=0.6 / factor)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_the_validator_finds_no_error_in_any_dialect(phantom, dialect, tmp_path, program):
+    dciodvfy = program("dciodvfy")
+    by_series = {}
+    for dataset in study_datasets(phantom, dialect):
+        by_series.setdefault(dataset.SeriesInstanceUID, dataset)
+    for number, dataset in enumerate(by_series.values()):
+        path = tmp_path / f"{number}.dcm"
+        dataset.save_as(path, enforce_file_format=True)
+        said = subprocess.run([dciodvfy, path], capture_output=True, text=True, check=False)
+        assert "Error" not in said.stderr + said.stdout, said.stderr
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_files_without_words_still_hold_two_first_passes(phantom, dialect, tmp_path):
+    read = read_study(write(phantom, dialect, tmp_path, named=False), Analysis()).study
+    assert len(read.first_passes) == 2
+
+
+@pytest.mark.parametrize("kind", InputKind)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_separate_input_series_is_found_in_each_dialect(dialect, kind, tmp_path):
+    settings = PhantomSettings(
+        states=(State.REST,), n_slices=1, n_frames=24, matrix=96, motion_mm=0.0, input_kind=kind
+    )
+    read = read_study(write(simulate(6, settings), dialect, tmp_path), Analysis()).study
+    (first_pass,) = read.first_passes
+    assert first_pass.input_series is not None
+    assert first_pass.input_series.kind is kind
+    ratio = 10.0 if kind is InputKind.DUAL_BOLUS else 1.0
+    assert first_pass.input_series.dose_ratio == pytest.approx(ratio)
+
+
+def test_the_same_seed_gives_the_same_files(phantom):
+    first, again = (next(iter(study_datasets(phantom, "siemens"))) for _ in range(2))
+    assert first == again
+
+
+def test_no_file_names_a_person(phantom):
+    names = {str(d.PatientName) for d in study_datasets(phantom, "siemens")}
+    assert names == {"PHANTOM^5"}
+
+
+def test_the_truth_on_disk_is_the_truth(phantom, tmp_path):
+    write_truth(phantom, tmp_path)
+    known = phantom.truth.first_passes[1].slices[0]
+    with np.load(tmp_path / "truth.npz") as arrays:
+        np.testing.assert_array_equal(arrays["stress/0/myocardium"], known.regions.myocardium)
+        np.testing.assert_array_equal(arrays["stress/0/mbf_ml_min_g"], known.mbf_ml_min_g)
