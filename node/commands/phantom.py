@@ -5,7 +5,14 @@ from pathlib import Path
 
 HELP = "write a synthetic study as DICOM, with its truth beside it"
 
-_DIALECTS = ("siemens", "siemens-single-series", "philips", "ge")
+_DIALECTS = (
+    "siemens",
+    "siemens-single-series",
+    "philips",
+    "ge",
+    "enhanced",
+    "enhanced-philips",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

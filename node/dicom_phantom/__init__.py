@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pydicom.dataset import Dataset
 
 from node.dicom_phantom.common import Subject
+from node.dicom_phantom.enhanced import enhanced, enhanced_philips
 from node.dicom_phantom.ge import ge
 from node.dicom_phantom.philips import philips
 from node.dicom_phantom.pictures import Acquisition, acquisitions
@@ -17,6 +18,8 @@ DIALECTS: dict[str, Callable[[Subject, list[Acquisition]], Iterator[Dataset]]] =
     "siemens-single-series": siemens_single_series,
     "philips": philips,
     "ge": ge,
+    "enhanced": enhanced,
+    "enhanced-philips": enhanced_philips,
 }
 
 
