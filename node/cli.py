@@ -6,23 +6,16 @@
 import argparse
 import importlib
 import logging
+import pkgutil
 import sys
 from collections.abc import Sequence
 
+from node import commands
 from node.errors import NodeError
 from node.lifeline import follow_parent
 
-COMMANDS = (
-    "check",
-    "doctor",
-    "evaluate",
-    "phantom",
-    "receive",
-    "serve",
-    "studies",
-    "train",
-    "work",
-)
+COMMANDS = tuple(sorted(module.name for module in pkgutil.iter_modules(commands.__path__)))
+"""Every module of `node.commands` is a command. They import what is heavy in `run` alone."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,34 @@
+"""Analyse the DICOM files of one study and write the result objects, without a network."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+HELP = "analyse a folder of DICOM files and write the result objects"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument("study", type=Path, metavar="STUDY_DIR", help="DICOM files in any layout")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the result objects")
+    parser.add_argument("--config", type=Path, help="configuration file (default: all defaults)")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Return 0: results written; 3: nothing to analyse; 4: withheld by the quality gate."""
+    from node.config import load_config
+    from node.process import EXIT_CODES, process_study, summary, text
+
+    config = load_config(arguments.config)
+    outcome = process_study(arguments.study, arguments.out, config, _to_stderr)
+    if arguments.json:
+        print(json.dumps(summary(outcome), indent=2, allow_nan=False))
+    else:
+        print(text(outcome))
+    return EXIT_CODES[outcome.status]
+
+
+def _to_stderr(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
