@@ -26,7 +26,7 @@ from node.index.overview import StudyOverview, overview
 from node.index.tables import open_index
 from pipeline.phantom import PhantomSettings, simulate
 
-ANALYSIS_TIMEOUT_S = 240.0
+ANALYSIS_TIMEOUT_S = 900.0
 START_TIMEOUT_S = 60.0
 
 _ENDED = {JobState.DONE, JobState.FAILED}

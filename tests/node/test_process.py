@@ -1,0 +1,127 @@
+"""`perfusion-node process`: files in any layout to result objects, or a reason."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.uid import CTImageStorage, generate_uid
+
+from node.cli import main
+from node.dicom_phantom import siemens_datasets
+from pipeline.phantom import FAST, simulate
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory):
+    """A small rest series without noise and motion, as files."""
+    folder = tmp_path_factory.mktemp("series")
+    phantom = simulate(3, replace(FAST, motion_mm=0.0, contrast_to_noise=30.0))
+    for number, dataset in enumerate(siemens_datasets(phantom)):
+        dataset.save_as(folder / f"{number}.dcm", enforce_file_format=True)
+    return folder
+
+
+@pytest.fixture
+def study(tmp_path, series):
+    """The series in one subfolder, beside what else a folder may hold."""
+    folder = tmp_path / "study"
+    images = folder / "deep" / "down"
+    images.mkdir(parents=True)
+    for file in series.iterdir():
+        (images / file.name).write_bytes(file.read_bytes())
+    first = min(series.iterdir())
+    (folder / "notes.txt").write_text("not a DICOM file")
+    (folder / "truncated.dcm").write_bytes(first.read_bytes()[:700])
+    ct = pydicom.dcmread(first)
+    ct.SOPClassUID = ct.file_meta.MediaStorageSOPClassUID = CTImageStorage
+    ct.Modality = "CT"
+    ct.SeriesInstanceUID, ct.SeriesNumber = generate_uid(entropy_srcs=["ct"]), 99
+    ct.SOPInstanceUID = ct.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=["i"])
+    ct.save_as(folder / "ct.dcm")
+    return folder
+
+
+def run(capsys, *arguments):
+    code = main(["process", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_a_perfusion_series_among_other_files_is_analysed_and_each_of_them_is_named(
+    study, tmp_path, capsys
+):
+    code, out, err = run(capsys, study, "--out", tmp_path / "out", "--json")
+    answer = json.loads(out)
+    assert (code, answer["status"]) == (0, "analysed"), answer["reason"]
+    reasons = {one["what"]: one["reason"] for one in answer["set_aside"]}
+    assert "file notes.txt" in reasons
+    assert any("truncated" in what for what in reasons)
+    assert any("CT" in reason for reason in reasons.values())
+    assert "rest: slice 1 of 1" in err
+
+
+def test_what_the_summary_names_is_what_was_written(study, tmp_path, capsys):
+    out = tmp_path / "out"
+    _, text, _ = run(capsys, study, "--out", out, "--json")
+    objects = json.loads(text)["objects"]
+    assert {one["file"] for one in objects} == {file.name for file in out.iterdir()}
+    for one in objects:
+        header = pydicom.dcmread(out / one["file"], stop_before_pixels=True)
+        assert header.SOPInstanceUID == one["sop_instance_uid"]
+        assert header.SOPClassUID == one["sop_class_uid"]
+    assert {"segmentation", "parametric-map", "mbf-mr", "reference"} <= {
+        one["kind"] for one in objects
+    }
+
+
+def test_the_table_names_segments_and_says_research_use_only(study, tmp_path, capsys):
+    code, out, _ = run(capsys, study, "--out", tmp_path / "out")
+    assert code == 0, out
+    assert "AHA 07 mid anterior" in out
+    assert "Research use only" in out
+
+
+def test_a_study_without_perfusion_is_answered_by_three_and_objects_that_say_why(
+    series, tmp_path, capsys
+):
+    folder = tmp_path / "one image"
+    folder.mkdir()
+    file = min(series.iterdir())
+    (folder / file.name).write_bytes(file.read_bytes())
+    code, out, _ = run(capsys, folder, "--out", tmp_path / "out", "--json")
+    answer = json.loads(out)
+    assert (code, answer["status"]) == (3, "nothing")
+    assert answer["reason"]
+    assert {one["kind"] for one in answer["objects"]} == {"pictures", "report"}
+
+
+def test_numbers_that_are_withheld_are_answered_by_four_and_are_nowhere(series, tmp_path, capsys):
+    folder = tmp_path / "no bolus"
+    folder.mkdir()
+    for file in series.iterdir():
+        dataset = pydicom.dcmread(file)
+        dataset.PixelData = np.full((dataset.Rows, dataset.Columns), 100, np.uint16).tobytes()
+        dataset.save_as(folder / file.name)
+    code, out, _ = run(capsys, folder, "--out", tmp_path / "out", "--json")
+    answer = json.loads(out)
+    assert (code, answer["status"]) == (4, "withheld")
+    assert answer["reason"]
+    assert {one["kind"] for one in answer["objects"]} <= {"pictures", "report"}
+
+
+def test_an_absent_folder_is_a_usage_error(tmp_path, capsys):
+    code, _, err = run(capsys, tmp_path / "absent", "--out", tmp_path / "out")
+    assert code == 2
+    assert "does not exist" in err
+
+
+def test_the_real_series_is_analysed_or_withheld_with_a_reason(shared_data, tmp_path, capsys):
+    out = tmp_path / "out"
+    code, text, _ = run(capsys, shared_data / "ge-first-pass", "--out", out, "--json")
+    answer = json.loads(text)
+    assert code in (0, 4)
+    assert [one["label"] for one in answer["first_passes"]] == ["perfusion 1"]
+    assert any(one["kind"] == "segmentation" for one in answer["objects"])
+    assert (code == 4) == bool(answer["reason"])

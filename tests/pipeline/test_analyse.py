@@ -1,0 +1,67 @@
+"""The whole method on phantoms with known flow."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.analyse import analyse
+from pipeline.phantom import FAST, simulate
+from pipeline.study import PerfusionStudy, State
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return simulate(3, replace(FAST, exact_physics=True, disease=False))
+
+
+@pytest.fixture(scope="module")
+def result(phantom):
+    return analyse(phantom.study)
+
+
+def test_every_segment_of_the_level_gets_a_flow(result):
+    [first_pass] = result.first_passes
+    assert [one.segment for one in first_pass.segments] == [7, 8, 9, 10, 11, 12]
+    assert all(np.isfinite(one.mbf_ml_min_g) for one in first_pass.segments)
+
+
+def test_the_wall_that_is_found_overlaps_the_true_one(phantom, result):
+    found = result.first_passes[0].slices[0].regions.myocardium
+    true = phantom.truth.first_passes[0].slices[0].regions.myocardium
+    assert 2 * np.sum(found & true) / (found.sum() + true.sum()) > 0.6
+
+
+def test_maps_are_numbers_in_the_wall_and_nowhere_else(result):
+    [slice_result] = result.first_passes[0].slices
+    numbers = np.isfinite(slice_result.maps.mbf_ml_min_g)
+    assert numbers[slice_result.regions.myocardium].mean() > 0.9
+    assert not numbers[~slice_result.regions.myocardium].any()
+
+
+def test_the_same_study_gives_the_same_numbers(phantom, result):
+    again = analyse(phantom.study)
+    first, second = (one.first_passes[0].slices[0].maps for one in (result, again))
+    np.testing.assert_array_equal(first.mbf_ml_min_g, second.mbf_ml_min_g)
+
+
+def test_a_first_pass_without_bolus_fails_with_a_reason_and_the_other_goes_on(phantom):
+    [good] = phantom.study.first_passes
+    still = replace(good.slices[0], frames=np.repeat(good.slices[0].frames[:1], 40, axis=0))
+    empty = replace(good, label="stress", state=State.STRESS, slices=(still,))
+    result = analyse(PerfusionStudy(first_passes=(good, empty)))
+    assert [one.label for one in result.first_passes] == ["rest"]
+    [failure] = result.failures
+    assert failure.label == "stress"
+    assert failure.reason
+
+
+def test_without_both_states_there_is_no_reserve(result):
+    assert result.reserve == ()
+
+
+def test_progress_names_each_piece_of_work(phantom):
+    words = []
+    analyse(phantom.study, progress=words.append)
+    assert words[0] == "rest: slice 1 of 1"
+    assert "rest: blood flow" in words

@@ -1,0 +1,86 @@
+"""Contrast agent of an earlier injection, recovered from how much it brightens the baseline."""
+
+import numpy as np
+import pytest
+
+from pipeline import signal_model
+from pipeline.residual import (
+    Baseline,
+    Residual,
+    measure_baseline,
+    native_baseline,
+    residual,
+    residual_findings,
+)
+from pipeline.result import Regions, Severity
+from pipeline.study import Physics, Readout, SequenceKind
+
+PHYSICS = Physics(
+    field_strength_t=3.0,
+    readout=Readout(
+        sequence=SequenceKind.SPOILED_GRADIENT_ECHO,
+        repetition_time_s=0.0022,
+        echo_time_s=0.001,
+        flip_angle_rad=np.deg2rad(12),
+        saturation_delay_s=0.06,
+        pulses_before_centre=20,
+    ),
+    r1_relaxivity_l_mmol_s=5.0,
+    r2_star_relaxivity_l_mmol_s=10.0,
+    t1_blood_s=1.9,
+    t1_myocardium_s=1.2,
+    haematocrit=0.42,
+)
+
+
+def baseline_with(blood_mmol_l, myocardium_mmol_l, gain=1.0):
+    """Signal before the bolus in two slices of different coil sensitivity."""
+    coil = gain * np.array([1.0, 0.6])
+    blood = signal_model.magnitude(
+        np.array(blood_mmol_l), PHYSICS.readout, signal_model.blood(PHYSICS)
+    )
+    wall = signal_model.magnitude(
+        np.array(myocardium_mmol_l), PHYSICS.readout, signal_model.myocardium(PHYSICS)
+    )
+    return Baseline(blood=blood * coil, myocardium=wall * coil)
+
+
+def test_what_is_left_is_recovered_from_the_raised_baseline():
+    left = Residual(blood_mmol_l=0.2, myocardium_mmol_l=0.08)
+    raised = baseline_with(left.blood_mmol_l, left.myocardium_mmol_l)
+    found = residual(raised, baseline_with(0.0, 0.0), PHYSICS)
+    assert found.blood_mmol_l == pytest.approx(left.blood_mmol_l, rel=0.01)
+    assert found.myocardium_mmol_l == pytest.approx(left.myocardium_mmol_l, rel=0.01)
+
+
+def test_the_first_injection_has_nothing_left_from_an_earlier_one():
+    native = baseline_with(0.0, 0.0)
+    assert residual(native, native, PHYSICS) == Residual()
+    assert residual_findings(Residual()) == ()
+
+
+def test_the_darkest_baseline_is_the_native_one():
+    native, raised = baseline_with(0.0, 0.0), baseline_with(0.3, 0.1)
+    assert native_baseline([raised, native]) is native
+
+
+def test_a_plausible_residual_is_noted_and_keeps_the_numbers():
+    found = Residual(blood_mmol_l=0.2, myocardium_mmol_l=0.08)
+    assert [one.severity for one in residual_findings(found)] == [Severity.NOTE]
+
+
+def test_a_change_of_scale_between_first_passes_withholds_the_numbers():
+    scaled = baseline_with(0.0, 0.0, gain=3.0)
+    found = residual(scaled, baseline_with(0.0, 0.0), PHYSICS)
+    assert [one.severity for one in residual_findings(found)] == [Severity.WITHHOLD]
+
+
+def test_only_frames_before_the_bolus_make_the_baseline():
+    frames = np.ones((10, 4, 4))
+    frames[5:] = 100.0
+    pool = np.zeros((4, 4), bool)
+    pool[:2] = True
+    regions = Regions(myocardium=~pool, lv_pool=pool, rv_pool=np.zeros((4, 4), bool))
+    found = measure_baseline([frames], [regions], [np.arange(10.0)], arrival_s=4.5)
+    assert found.blood == pytest.approx([1.0])
+    assert found.myocardium == pytest.approx([1.0])
