@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from node import cli
 from node.config import Config, load_config
@@ -16,8 +17,14 @@ def _spoken(command: str, document: str) -> list[str]:
     return re.findall(rf"(?:^|`){command}", (ROOT / document).read_text(), flags=re.MULTILINE)
 
 
-def test_the_example_configuration_shows_every_default():
+def test_the_example_configuration_agrees_with_every_default():
     assert load_config(ROOT / "config.yaml") == Config()
+
+
+def test_the_example_configuration_shows_every_key():
+    shown = yaml.safe_load((ROOT / "config.yaml").read_text())
+    for name, section in Config():
+        assert set(shown[name]) == set(type(section).model_fields), name
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])

@@ -18,7 +18,7 @@ from node.config import Config, load_config
 from node.demo.pacs import HOST, Pacs, free_port, running_pacs
 from node.demo.sender import send
 from node.demo.show import missing_objects, report_table, write_pictures
-from node.dicom_phantom import siemens_datasets
+from node.dicom_phantom import study_datasets
 from node.errors import NodeError
 from node.index.jobs import JobState
 from node.index.ledger import DeliveryState
@@ -57,7 +57,9 @@ def run_demo(out: Path, *, seed: int, console: Console) -> None:
 def _write_study(folder: Path, seed: int) -> list[Path]:
     folder.mkdir()
     files = []
-    for number, dataset in enumerate(siemens_datasets(simulate(seed, PhantomSettings())), start=1):
+    for number, dataset in enumerate(
+        study_datasets(simulate(seed, PhantomSettings()), "siemens"), start=1
+    ):
         files.append(folder / f"{number:05d}.dcm")
         dataset.save_as(files[-1], enforce_file_format=True)
     return files

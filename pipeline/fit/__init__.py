@@ -2,5 +2,6 @@
 
 from pipeline.fit.flow import FlowFit, fit_flow
 from pipeline.fit.learning import learned_prior
+from pipeline.fit.models import Prior
 
-__all__ = ["FlowFit", "fit_flow", "learned_prior"]
+__all__ = ["FlowFit", "Prior", "fit_flow", "learned_prior"]

@@ -9,7 +9,7 @@ import pytest
 from pydicom.uid import CTImageStorage, generate_uid
 
 from node.cli import main
-from node.dicom_phantom import siemens_datasets
+from node.dicom_phantom import study_datasets
 from pipeline.phantom import FAST, simulate
 
 
@@ -18,7 +18,7 @@ def series(tmp_path_factory):
     """A small rest series without noise and motion, as files."""
     folder = tmp_path_factory.mktemp("series")
     phantom = simulate(3, replace(FAST, motion_mm=0.0, contrast_to_noise=30.0))
-    for number, dataset in enumerate(siemens_datasets(phantom)):
+    for number, dataset in enumerate(study_datasets(phantom, "siemens")):
         dataset.save_as(folder / f"{number}.dcm", enforce_file_format=True)
     return folder
 

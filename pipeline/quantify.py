@@ -1,0 +1,116 @@
+"""Blood flow of a first pass, from its outlined slices and its input function."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.concentration import tissue_curves
+from pipeline.fit import FlowFit, Prior, fit_flow, learned_prior
+from pipeline.maps import (
+    SegmentCurves,
+    flow_maps,
+    merge_segments,
+    segment_curves,
+    slice_segments,
+)
+from pipeline.outline import Anatomy
+from pipeline.residual import Residual
+from pipeline.result import InputFunction, SegmentFlow, SliceResult
+from pipeline.study import FloatArray, IntArray, Physics
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Curves:
+    """Concentration curves of one slice."""
+
+    anatomy: Anatomy
+    pixels_mmol_l: FloatArray
+    """[pixel, time], in the order of ``frames[:, myocardium]``."""
+    segment_of_pixel: IntArray
+    segments: SegmentCurves
+
+
+def quantify(
+    anatomies: Sequence[Anatomy],
+    physics: Physics,
+    arterial: InputFunction,
+    left: Residual,
+    model: str,
+) -> tuple[tuple[SliceResult, ...], tuple[SegmentFlow, ...]]:
+    """Fit blood flow to every pixel and every AHA segment of a first pass.
+
+    The curves of the segments are fitted twice: first alone, to learn what the curves of this
+    heart have in common (volumes, permeability, delay; never flow), then with that as prior.
+
+    Parameters
+    ----------
+    anatomies
+        The outlined slices.
+    arterial
+        Input function of this first pass.
+    left
+        Contrast agent of an earlier injection.
+    model
+        A name of `pipeline.fit.models.MODELS`.
+    """
+    slices = [_curves(one, physics, arterial, left) for one in anatomies]
+
+    def fit(curves: _Curves, concentration: FloatArray, prior: Prior | None = None) -> FlowFit:
+        return fit_flow(
+            concentration,
+            curves.anatomy.source.time_s,
+            arterial,
+            frame_weight=curves.anatomy.aligned.frame_weight,
+            model=model,
+            haematocrit=physics.haematocrit,
+            prior=prior,
+        )
+
+    prior = learned_prior([fit(one, one.segments.curves_mmol_l) for one in slices], model)
+    results, tables = [], []
+    for one in slices:
+        pixel_fit = fit(one, one.pixels_mmol_l, prior)
+        segment_fit = fit(one, one.segments.curves_mmol_l, prior)
+        results.append(_slice_result(one.anatomy, pixel_fit))
+        tables.append(
+            slice_segments(
+                one.segments,
+                segment_fit,
+                one.anatomy.source.time_s,
+                pixel_fit,
+                one.segment_of_pixel,
+            )
+        )
+    return tuple(results), merge_segments(tables)
+
+
+def _curves(anatomy: Anatomy, physics: Physics, arterial: InputFunction, left: Residual) -> _Curves:
+    mask = anatomy.regions.myocardium
+    pixels = tissue_curves(
+        anatomy.aligned.frames,
+        mask,
+        anatomy.source,
+        physics,
+        arterial.arrival_s,
+        residual_mmol_l=left.myocardium_mmol_l,
+    )
+    segment_of_pixel = anatomy.sectors[mask]
+    return _Curves(
+        anatomy=anatomy,
+        pixels_mmol_l=pixels,
+        segment_of_pixel=segment_of_pixel,
+        segments=segment_curves(pixels, segment_of_pixel),
+    )
+
+
+def _slice_result(anatomy: Anatomy, pixel_fit: FlowFit) -> SliceResult:
+    return SliceResult(
+        geometry=anatomy.source.geometry,
+        level=anatomy.level,
+        peak_lv_frame=anatomy.peak_lv_frame,
+        box=anatomy.box,
+        aligned=anatomy.aligned,
+        regions=anatomy.regions,
+        insertion_points=anatomy.insertion_points,
+        sectors=anatomy.sectors,
+        maps=flow_maps(anatomy.regions.myocardium, pixel_fit),
+    )
