@@ -24,6 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     # pydicom takes numpy where it finds it. Nothing here makes an array, so it shall not find it.
     sys.modules["numpy"] = None  # type: ignore[assignment]  # the documented way to bar an import
     from node.index.tables import open_index
+    from node.receive.commitment import CommitmentDesk
     from node.receive.intake import Intake
     from node.receive.recover import recover
     from node.receive.scp import Scp
@@ -46,7 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         maximum_instance_bytes=config.receive.maximum_instance_mb * 2**20,
     )
     tls = None if config.receive.tls is None else server_context(config.receive.tls)
-    scp = Scp(config.receive, intake, tls=tls).start()
+    desk = CommitmentDesk(spool, index, config.receive)
+    scp = Scp(config.receive, intake, desk, tls=tls).start()
     stop.wait()
     scp.stop()
     logging.getLogger(__name__).info("stopped")

@@ -16,6 +16,7 @@ from node.config import Storage
 METADATA = sa.MetaData()
 
 _UID = sa.String(64)
+_TABLES_LOCK = 0x5045_5246_5553_494F  # any number of ours
 
 STUDY = sa.Table(
     "study",
@@ -74,7 +75,11 @@ def open_index(storage: Storage) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
-    METADATA.create_all(engine)
+    with engine.begin() as connection:
+        # Receiver and worker may both come first: one makes the tables, the other waits.
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TABLES_LOCK)))
+        METADATA.create_all(connection)
     return engine
 
 

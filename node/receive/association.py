@@ -10,13 +10,21 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from node.receive import messages, wire
-from node.receive.contexts import VERIFICATION
+from node.receive.commitment import CommitmentDesk, Report
+from node.receive.contexts import STORAGE_COMMITMENT, VERIFICATION
 from node.receive.intake import Announcement, Answer, Incoming, Intake
 from node.receive.messages import Command, Fragment
 from node.receive.negotiation import LONGEST_PDU, Agreement, Context
 
 _LONGEST_COMMAND = 2**16
+_LONGEST_ACTION = 16 * 2**20  # a commitment request for 100 000 instances
 _SLACK = 2**16  # some peers count the header in or out of what was agreed
+
+_OPERATION = {
+    VERIFICATION: messages.C_ECHO_RQ,
+    STORAGE_COMMITMENT: messages.N_ACTION_RQ,
+}
+"""What may be asked under a service; under all others C-STORE."""
 
 
 @dataclass
@@ -57,11 +65,16 @@ class Association:
         *,
         calling_ae: str,
         intake: Intake,
+        desk: CommitmentDesk,
     ) -> None:
         self._connection = connection
         self._agreement = agreement
         self._calling_ae = calling_ae
         self._intake = intake
+        self._desk = desk
+        self._due: list[tuple[int, Context, Report]] = []
+        self._reports: dict[int, Report] = {}  # sent and not confirmed, by message
+        self._message_id = 0
         self.tally = Tally()
         self._command_bytes = bytearray()
         self._command: Command | None = None
@@ -121,6 +134,7 @@ class Association:
 
     def _begin(self, command: Command, context: Context) -> None:
         if command.field & messages.RESPONSE or command.field == messages.C_CANCEL_RQ:
+            self._hear(command)
             self._sink = _Void(0) if command.has_data_set else None
             self._command = None
             return
@@ -129,10 +143,13 @@ class Association:
             self._finish()
 
     def _sink_for(self, command: Command, context: Context) -> "_Sink":
-        if command.field == messages.C_ECHO_RQ and context.abstract_syntax == VERIFICATION:
-            return _Void(messages.SUCCESS)
-        if command.field != messages.C_STORE_RQ or context.abstract_syntax == VERIFICATION:
+        wanted = _OPERATION.get(context.abstract_syntax, messages.C_STORE_RQ)
+        if command.field != wanted:
             return _Void(messages.UNRECOGNIZED_OPERATION)
+        if command.field == messages.C_ECHO_RQ:
+            return _Void(messages.SUCCESS)
+        if command.field == messages.N_ACTION_RQ:
+            return _Action(command, context, self._take_action)
         if command.sop_class_uid != context.abstract_syntax:
             return _Void(messages.SOP_CLASS_NOT_SUPPORTED)
         incoming = self._intake.begin(
@@ -153,6 +170,40 @@ class Association:
         if self._command is not None:
             answer = messages.response(self._command, status, self._context_id)
             self._connection.send(answer)
+        self._send_reports()
+
+    def _take_action(self, command: Command, context: Context, data: bytes) -> int:
+        status, report = self._desk.take(
+            data,
+            context.transfer_syntax,
+            action_type=command.action_type,
+            calling_ae=self._calling_ae,
+        )
+        if report is not None:
+            self._due.append((self._context_id, context, report))
+        return status
+
+    def _send_reports(self) -> None:
+        """Report what was asked on this association, after the answer to the asking."""
+        while self._due:
+            context_id, context, report = self._due.pop()
+            self._message_id = self._message_id % 0xFFFF + 1
+            self._reports[self._message_id] = report
+            self._connection.send(
+                messages.event_report(
+                    event_type=report.event_type,
+                    data=report.encoded(context.transfer_syntax),
+                    message_id=self._message_id,
+                    context_id=context_id,
+                    longest_pdu=self._agreement.longest_pdu_of_peer,
+                )
+            )
+
+    def _hear(self, command: Command) -> None:
+        """Take a response: the only ones that we wait for are those to our reports."""
+        report = self._reports.pop(command.responds_to, None)
+        if report is not None and command.status == messages.SUCCESS:
+            self._desk.told(report)
 
 
 class _Void:
@@ -187,3 +238,26 @@ class _Store:
         answer = self._incoming.finish()
         self._count(answer, self._sop_class_uid)
         return answer.status
+
+
+class _Action:
+    """Takes the data set of an N-ACTION."""
+
+    def __init__(
+        self, command: Command, context: Context, take: Callable[[Command, Context, bytes], int]
+    ) -> None:
+        self._command = command
+        self._context = context
+        self._take = take
+        self._data = bytearray()
+
+    def add(self, piece: memoryview) -> None:
+        self._data += piece
+        if len(self._data) > _LONGEST_ACTION:
+            raise wire.ProtocolError("an action that does not end")
+
+    def finish(self) -> int:
+        return self._take(self._command, self._context, bytes(self._data))
+
+    def abandon(self) -> None:
+        """Nothing is held elsewhere."""

@@ -6,6 +6,7 @@ MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED_MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4.1"
 LEGACY_CONVERTED_ENHANCED_MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4.4"
 VERIFICATION = "1.2.840.10008.1.1"
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
 
 STORAGE_CLASSES = (MR_IMAGE, ENHANCED_MR_IMAGE, LEGACY_CONVERTED_ENHANCED_MR_IMAGE)
 
@@ -33,4 +34,6 @@ TRANSFER_SYNTAXES = (
 def supported_contexts() -> list[PresentationContext]:
     """Return the presentation contexts that are offered to every peer."""
     storage = [build_context(sop_class, list(TRANSFER_SYNTAXES)) for sop_class in STORAGE_CLASSES]
-    return [*storage, build_context(VERIFICATION)]
+    little = list(TRANSFER_SYNTAXES[:2])
+    services = [build_context(uid, little) for uid in (VERIFICATION, STORAGE_COMMITMENT)]
+    return [*storage, *services]

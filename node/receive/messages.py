@@ -21,6 +21,8 @@ UNRECOGNIZED_OPERATION = 0x0211  # PS3.7 C.5.9
 SOP_CLASS_NOT_SUPPORTED = 0x0122  # PS3.7 C.5.6
 
 _NO_DATA_SET = 0x0101
+_HAS_DATA_SET = 0x0001
+_DEFAULT_PDU = 2**14
 _ELEMENT = struct.Struct("<HHI")
 _PDV = struct.Struct(">IBB")
 _PDU_AND_PDV = struct.Struct(">BxIIBB")
@@ -40,6 +42,7 @@ class Command:
     sop_instance_uid: str
     action_type: int = 0
     status: int = 0
+    responds_to: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ def read_command(data: bytes) -> Command:
         sop_instance_uid=_uid(values, 0x1000) or _uid(values, 0x1001),
         action_type=_number(values, 0x1008),
         status=_number(values, 0x0900),
+        responds_to=_number(values, 0x0120),
     )
 
 
@@ -113,6 +117,27 @@ def response(command: Command, status: int, context_id: int) -> bytes:
         _element(0x1000, _padded(command.sop_instance_uid)) if command.sop_instance_uid else b"",
     ]
     return _command_pdu(b"".join(fields), context_id)
+
+
+def event_report(
+    *, event_type: int, data: bytes, message_id: int, context_id: int, longest_pdu: int
+) -> bytes:
+    """Return the PDUs of an N-EVENT-REPORT-RQ about storage commitment (PS3.7 section 10.3.1)."""
+    fields = [
+        _element(0x0002, _padded("1.2.840.10008.1.20.1")),
+        _element(0x0100, struct.pack("<H", N_EVENT_REPORT_RQ)),
+        _element(0x0110, struct.pack("<H", message_id)),
+        _element(0x0800, struct.pack("<H", _HAS_DATA_SET)),
+        _element(0x1000, _padded("1.2.840.10008.1.20.1.1")),
+        _element(0x1002, struct.pack("<H", event_type)),
+    ]
+    room = (longest_pdu or _DEFAULT_PDU) - _PDV.size
+    pieces = [data[start : start + room] for start in range(0, len(data), room)]
+    last = len(pieces) - 1
+    return _command_pdu(b"".join(fields), context_id) + b"".join(
+        _one_pdu(piece, context_id, _IS_LAST if number == last else 0)
+        for number, piece in enumerate(pieces)
+    )
 
 
 def _command_pdu(fields: bytes, context_id: int) -> bytes:

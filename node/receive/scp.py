@@ -15,6 +15,7 @@ from typing import Self
 from node.config import Receive
 from node.errors import SpoolError
 from node.receive import gate
+from node.receive.commitment import CommitmentDesk
 from node.receive.gate import Peer, Refusal
 from node.receive.intake import Intake
 from node.receive.session import Session
@@ -28,10 +29,16 @@ class Scp:
     """A listening Storage and Verification SCP."""
 
     def __init__(
-        self, settings: Receive, intake: Intake, *, tls: ssl.SSLContext | None = None
+        self,
+        settings: Receive,
+        intake: Intake,
+        desk: CommitmentDesk,
+        *,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._settings = settings
         self._intake = intake
+        self._desk = desk
         self._tls = tls
         self._listener: socket.socket | None = None
         self._lock = threading.Lock()
@@ -96,6 +103,7 @@ class Scp:
                 stream,
                 settings=self._settings,
                 intake=self._intake,
+                desk=self._desk,
                 tls=self._tls,
                 admit=self._admit,
             )

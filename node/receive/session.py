@@ -11,6 +11,7 @@ from collections.abc import Callable
 from node.config import Receive
 from node.receive import negotiation, wire
 from node.receive.association import Association, Tally
+from node.receive.commitment import CommitmentDesk
 from node.receive.gate import Peer, Refusal
 from node.receive.intake import Intake
 
@@ -29,12 +30,14 @@ class Session:
         *,
         settings: Receive,
         intake: Intake,
+        desk: CommitmentDesk,
         tls: ssl.SSLContext | None,
         admit: Callable[["Session", Peer], Refusal | None],
     ) -> None:
         self._stream = stream
         self._settings = settings
         self._intake = intake
+        self._desk = desk
         self._tls = tls
         self._admit = admit
         self._interrupted = False
@@ -109,7 +112,7 @@ class Session:
         connection.send(answer)
         connection.set_timeout(self._settings.network_timeout_s)
         association = Association(
-            connection, agreement, calling_ae=peer.calling_ae, intake=self._intake
+            connection, agreement, calling_ae=peer.calling_ae, intake=self._intake, desk=self._desk
         )
         self._take_messages(connection, association, peer)
 

@@ -1,7 +1,10 @@
 """The index of what has arrived, on a real SQLite file."""
 
 import sqlite3
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -145,3 +148,23 @@ def test_the_database_is_opened_so_that_a_commit_survives_power_loss(index, tmp_
     other = sqlite3.connect(tmp_path / "index.sqlite")
     assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     other.close()
+
+
+def test_processes_that_start_together_make_the_tables_once(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from node.config import Storage\n"
+        "from node.index.tables import open_index\n"
+        "sys.stdin.read(1)\n"
+        "open_index(Storage(directory=Path(sys.argv[1])))\n"
+    )
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path / "node")],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=Path(__file__).parents[3],
+        )
+        for _ in range(4)
+    ]
+    errors = [process.communicate(b"x")[1].decode() for process in running]
+    assert errors == [""] * 4

@@ -9,6 +9,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from node.config import Receive, Storage
 from node.index.tables import open_index
+from node.receive.commitment import CommitmentDesk
 from node.receive.intake import Intake
 from node.receive.scp import Scp
 from node.spool import Spool
@@ -67,8 +68,10 @@ def receiver(storage, index) -> Callable[..., Scp]:
     started: list[Scp] = []
 
     def start(*, minimum_free_bytes: int = 0, **settings) -> Scp:
-        intake = Intake(Spool.open(storage), index, minimum_free_bytes=minimum_free_bytes)
-        scp = Scp(Receive(host="127.0.0.1", port=0, **settings), intake).start()
+        spool = Spool.open(storage)
+        intake = Intake(spool, index, minimum_free_bytes=minimum_free_bytes)
+        receive = Receive(host="127.0.0.1", port=0, **settings)
+        scp = Scp(receive, intake, CommitmentDesk(spool, index, receive)).start()
         started.append(scp)
         return scp
 

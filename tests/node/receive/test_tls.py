@@ -12,6 +12,7 @@ import pytest
 from node.config import Receive, Sender, Tls
 from node.errors import UsageError
 from node.index.tables import open_index
+from node.receive.commitment import CommitmentDesk
 from node.receive.intake import Intake
 from node.receive.scp import Scp
 from node.spool import Spool
@@ -62,9 +63,11 @@ def tls_receiver(certificates, storage):
     started = []
 
     def start(**settings) -> Scp:
+        receive = Receive(host="127.0.0.1", port=0, **settings)
         scp = Scp(
-            Receive(host="127.0.0.1", port=0, **settings),
+            receive,
             Intake(spool, index),
+            CommitmentDesk(spool, index, receive),
             tls=server_context(settings_of(certificates, "node")),
         )
         started.append(scp.start())
