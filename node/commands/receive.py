@@ -24,6 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     # pydicom takes numpy where it finds it. Nothing here makes an array, so it shall not find it.
     sys.modules["numpy"] = None  # type: ignore[assignment]  # the documented way to bar an import
     from node.index.tables import open_index
+    from node.receive.call_back import call_back_until
     from node.receive.commitment import CommitmentDesk
     from node.receive.intake import Intake
     from node.receive.recover import recover
@@ -49,6 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     tls = None if config.receive.tls is None else server_context(config.receive.tls)
     desk = CommitmentDesk(spool, index, config.receive)
     scp = Scp(config.receive, intake, desk, tls=tls).start()
+    threading.Thread(
+        target=call_back_until, args=(stop, desk, index, config.receive), daemon=True
+    ).start()
     stop.wait()
     scp.stop()
     logging.getLogger(__name__).info("stopped")

@@ -77,12 +77,12 @@ def due_requests(engine: sa.Engine, now_s: float) -> tuple[CommitmentRequest, ..
 
 
 def mark_told(engine: sa.Engine, request: CommitmentRequest) -> None:
-    """The sender has the answer."""
+    """Note that the sender has the answer."""
     _change(engine, request, told=True, next_try_s=None)
 
 
 def postpone(engine: sa.Engine, request: CommitmentRequest, next_try_s: float | None) -> None:
-    """The report failed; try again then, or no more (None)."""
+    """Note that a report failed; try again then, or no more (None)."""
     _change(engine, request, attempts=request.attempts + 1, next_try_s=next_try_s)
 
 

@@ -85,7 +85,7 @@ class CommitmentDesk:
             return _PROCESSING_FAILURE, None
 
     def told(self, report: Report) -> None:
-        """The peer has confirmed the report."""
+        """Note that the peer has confirmed the report."""
         mark_told(self._index, report.request)
 
     def report(self, request: CommitmentRequest) -> Report:
