@@ -23,6 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Receive until SIGTERM or SIGINT, then end the associations and return 0."""
     # pydicom takes numpy where it finds it. Nothing here makes an array, so it shall not find it.
     sys.modules["numpy"] = None  # type: ignore[assignment]  # the documented way to bar an import
+    from node.audit import AuditTrail
     from node.index.tables import open_index
     from node.receive.call_back import call_back_until
     from node.receive.commitment import CommitmentDesk
@@ -49,11 +50,16 @@ def run(arguments: argparse.Namespace) -> int:
     )
     tls = None if config.receive.tls is None else server_context(config.receive.tls)
     desk = CommitmentDesk(spool, index, config.receive)
-    scp = Scp(config.receive, intake, desk, tls=tls).start()
-    threading.Thread(
-        target=call_back_until, args=(stop, desk, index, config.receive), daemon=True
-    ).start()
+    audit = AuditTrail(config.audit, config.storage, ae_title=config.receive.ae_title)
+    scp = Scp(config.receive, intake, desk, audit, tls=tls).start()
+    audit.application_started()
+    for work, arguments_of_it in (
+        (call_back_until, (stop, desk, index, config.receive)),
+        (audit.ship_until, (stop,)),
+    ):
+        threading.Thread(target=work, args=arguments_of_it, daemon=True).start()
     stop.wait()
     scp.stop()
+    audit.application_stopped()
     logging.getLogger(__name__).info("stopped")
     return 0

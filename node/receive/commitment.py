@@ -109,7 +109,10 @@ class CommitmentDesk:
         if failed:
             dataset.FailedSOPSequence = failed
         LOGGER.info(
-            "%s: commitment of %d instances: %d safe", request.calling_ae, len(rows), len(safe)
+            "%s: commitment of %d instances: %d safe",
+            request.calling_ae,
+            len(request.instances),
+            len(safe),
         )
         return Report(request, SOME_FAILED if failed else ALL_SAFE, dataset)
 

@@ -12,6 +12,7 @@ import threading
 import time
 from typing import Self
 
+from node.audit import AuditTrail
 from node.config import Receive
 from node.errors import SpoolError
 from node.receive import gate
@@ -33,12 +34,14 @@ class Scp:
         settings: Receive,
         intake: Intake,
         desk: CommitmentDesk,
+        audit: AuditTrail,
         *,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._settings = settings
         self._intake = intake
         self._desk = desk
+        self._audit = audit
         self._tls = tls
         self._listener: socket.socket | None = None
         self._lock = threading.Lock()
@@ -104,6 +107,7 @@ class Scp:
                 settings=self._settings,
                 intake=self._intake,
                 desk=self._desk,
+                audit=self._audit,
                 tls=self._tls,
                 admit=self._admit,
             )

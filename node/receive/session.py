@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Callable
 
+from node.audit import AuditTrail, Party
 from node.config import Receive
 from node.receive import negotiation, wire
 from node.receive.association import Association, Tally
@@ -31,6 +32,7 @@ class Session:
         settings: Receive,
         intake: Intake,
         desk: CommitmentDesk,
+        audit: AuditTrail,
         tls: ssl.SSLContext | None,
         admit: Callable[["Session", Peer], Refusal | None],
     ) -> None:
@@ -38,6 +40,7 @@ class Session:
         self._settings = settings
         self._intake = intake
         self._desk = desk
+        self._audit = audit
         self._tls = tls
         self._admit = admit
         self._interrupted = False
@@ -84,8 +87,11 @@ class Session:
                 select.select([stream], [], [], max(0.0, deadline_s - time.monotonic()))
             except ssl.SSLWantWriteError:
                 select.select([], [stream], [], max(0.0, deadline_s - time.monotonic()))
-            except (ssl.SSLError, OSError) as error:
-                raise wire.PeerGoneError(f"no TLS handshake ({_tls_reason(error)})") from error
+            except ssl.SSLError as error:
+                self._alert(Party("", self.address), reason := f"no TLS ({_tls_reason(error)})")
+                raise wire.PeerGoneError(reason) from error
+            except OSError as error:
+                raise wire.PeerGoneError("no TLS handshake (the connection broke)") from error
             else:
                 return
             if time.monotonic() > deadline_s:
@@ -105,6 +111,8 @@ class Session:
         refusal = request.refusal or self._admit(self, peer)
         if refusal is not None:
             LOGGER.warning("%s %s: rejected: %s", self.address, peer.calling_ae, refusal.reason)
+            if refusal.is_security_matter:
+                self._alert(Party(peer.calling_ae, peer.address), refusal.reason)
             connection.send(negotiation.reject(refusal))
             self._hear_out()
             return
@@ -128,7 +136,24 @@ class Session:
             self._abort(connection, error)
         finally:
             _log(peer, association.tally, ending, time.monotonic() - began_s)
+            self._report(lambda: self._record_received(peer, association.tally))
         self._hear_out()
+
+    def _record_received(self, peer: Peer, tally: Tally) -> None:
+        for study_uid, counts in tally.studies.items():
+            self._audit.instances_received(
+                Party(peer.calling_ae, peer.address), study_uid, counts, refused=tally.refused
+            )
+
+    def _alert(self, party: Party, reason: str) -> None:
+        self._report(lambda: self._audit.security_alert(party, reason))
+
+    def _report(self, write: Callable[[], None]) -> None:
+        """Write to the audit trail; where even that fails, the instances count for more."""
+        try:
+            write()
+        except OSError as error:
+            LOGGER.error("the audit trail cannot be written: %s", error.strerror)  # noqa: TRY400
 
     def _abort(self, connection: wire.Connection, error: wire.PeerError) -> None:
         reason = 0 if self._interrupted else error.abort_reason
@@ -140,11 +165,10 @@ class Session:
             return
 
     def _hear_out(self) -> None:
-        """Read away what still comes, until the peer closes or its time is over."""
+        """Wait for the peer to close, as it must (PS3.8, state 13), or for its time to be over."""
         deadline_s = time.monotonic() + _LAST_WORDS_S
         try:
             self._stream.settimeout(_LAST_WORDS_S)
-            socket.socket.shutdown(self._stream, socket.SHUT_WR)
             while self._stream.recv(2**16) and time.monotonic() < deadline_s:
                 pass
         except OSError:

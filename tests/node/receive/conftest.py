@@ -7,7 +7,8 @@ import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from node.config import Receive, Storage
+from node.audit import AuditTrail
+from node.config import Audit, Receive, Storage
 from node.index.tables import open_index
 from node.receive.commitment import CommitmentDesk
 from node.receive.intake import Intake
@@ -71,7 +72,8 @@ def receiver(storage, index) -> Callable[..., Scp]:
         spool = Spool.open(storage)
         intake = Intake(spool, index, minimum_free_bytes=minimum_free_bytes)
         receive = Receive(host="127.0.0.1", port=0, **settings)
-        scp = Scp(receive, intake, CommitmentDesk(spool, index, receive)).start()
+        audit = AuditTrail(Audit(), storage, ae_title=receive.ae_title)
+        scp = Scp(receive, intake, CommitmentDesk(spool, index, receive), audit).start()
         started.append(scp)
         return scp
 

@@ -1,8 +1,9 @@
 """Storage commitment: what a scanner is told, on its own association and on one of ours."""
 
-import threading
+import time
 
 import pytest
+import sqlalchemy as sa
 from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
 from pynetdicom import AE, evt
@@ -10,7 +11,8 @@ from pynetdicom.sop_class import StorageCommitmentPushModel
 
 from node.config import Receive, Sender
 from node.index.arrivals import snapshot
-from node.index.commitments import CommitmentRequest, due_requests
+from node.index.commitments import COMMITMENT, CommitmentRequest, due_requests
+from node.index.tables import reading
 from node.receive.call_back import call_back, next_try_s
 from node.receive.commitment import CommitmentDesk
 from node.spool import Spool
@@ -24,12 +26,10 @@ class Scanner:
 
     def __init__(self) -> None:
         self.reports: list[tuple[int, Dataset]] = []
-        self.heard = threading.Event()
         self.status = 0x0000
 
     def on_report(self, event) -> tuple[int, None]:
         self.reports.append((event.event_type, event.event_information))
-        self.heard.set()
         return self.status, None
 
     def associate(self, scp):
@@ -57,13 +57,22 @@ class Scanner:
         return status.Status
 
 
+def wait_until_told(index) -> None:
+    for _ in range(400):
+        with reading(index) as connection:
+            if connection.execute(sa.select(COMMITMENT.c.told)).scalar_one():
+                return
+        time.sleep(0.05)
+    pytest.fail("the report was not confirmed")
+
+
 @pytest.fixture
 def scanner():
     return Scanner()
 
 
 @pytest.fixture
-def ask(receiver, scanner, mr_instance):
+def ask(receiver, scanner, mr_instance, index):
     """Send instances 1 and 2, ask about some on the same association; return the report."""
 
     def call(*uids: str, before=lambda: None, sop_class: str = MRImageStorage):
@@ -74,7 +83,7 @@ def ask(receiver, scanner, mr_instance):
         before()
         asked = uids or [dataset.SOPInstanceUID for dataset in sent]
         assert scanner.ask(association, *asked, sop_class=sop_class) == 0x0000
-        assert scanner.heard.wait(20)
+        wait_until_told(index)  # pynetdicom must have answered before it may release
         association.release()
         return scanner.reports[0]
 

@@ -224,3 +224,19 @@ def test_implicit_little_endian_is_read_too(receiver, associate, storage, index,
     association = associate(receiver(), (MRImageStorage, ImplicitVRLittleEndian))
     assert association.send_c_store(image).Status == 0x0000
     assert len(stored_files(storage, index)) == 1
+
+
+def test_who_sent_and_who_was_refused_stands_in_the_audit_trail(
+    receiver, associate, storage, mr_instance
+):
+    scp = receiver(calling_ae_titles=("SCANNER",))
+    association = associate(scp)
+    association.send_c_store(mr_instance(1))
+    association.release()
+    associate(scp, calling="STRANGER")
+    scp.stop()
+    trail = (storage.directory / "audit" / "audit.log").read_text()
+    assert trail.count('csd-code="110104"') == 1
+    assert trail.count('csd-code="110113"') == 1
+    assert STUDY in trail
+    assert "MARKED" not in trail

@@ -9,7 +9,8 @@ import warnings
 
 import pytest
 
-from node.config import Receive, Sender, Tls
+from node.audit import AuditTrail
+from node.config import Audit, Receive, Sender, Tls
 from node.errors import UsageError
 from node.index.tables import open_index
 from node.receive.commitment import CommitmentDesk
@@ -68,6 +69,7 @@ def tls_receiver(certificates, storage):
             receive,
             Intake(spool, index),
             CommitmentDesk(spool, index, receive),
+            AuditTrail(Audit(), storage, ae_title=receive.ae_title),
             tls=server_context(settings_of(certificates, "node")),
         )
         started.append(scp.start())

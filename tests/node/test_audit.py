@@ -1,0 +1,129 @@
+"""The audit trail: what a reader of PS3.15 A.5 finds, on the disk and at a repository."""
+
+import re
+import socket
+import threading
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from node.audit import AuditTrail, Party
+from node.config import Audit, Storage
+
+MR = "1.2.840.10008.5.1.4.1.1.4"
+SCANNER, PACS = Party("SCANNER", "10.0.0.1"), Party("PACS", "10.0.0.2")
+
+
+@pytest.fixture
+def storage(tmp_path) -> Storage:
+    return Storage(directory=tmp_path)
+
+
+@pytest.fixture
+def trail(storage) -> AuditTrail:
+    return AuditTrail(Audit(site="cardiac"), storage, ae_title="PERFUSION")
+
+
+def messages(storage) -> list[ET.Element]:
+    lines = (storage.directory / "audit" / "audit.log").read_text().splitlines()
+    return [ET.fromstring(line) for line in lines]  # noqa: S314  what was just written here
+
+
+def code(message: ET.Element, path: str) -> str | None:
+    found = message.find(path)
+    return None if found is None else found.get("csd-code")
+
+
+def test_every_kind_of_event_has_its_code_and_its_parties(trail, storage):
+    trail.application_started()
+    trail.instances_received(SCANNER, "1.2.3", {MR: 60})
+    trail.instances_accessed("1.2.3", {MR: 60})
+    trail.begin_sending(PACS, "1.2.3", {MR: 3})
+    trail.instances_sent(PACS, "1.2.3", {MR: 2}, failed=1)
+    trail.security_alert(Party("EVIL", "10.9.9.9"), "calling AE title not recognized")
+    trail.application_stopped()
+    found = messages(storage)
+    assert [code(message, "EventIdentification/EventID") for message in found] == [
+        "110100",
+        "110104",
+        "110103",
+        "110102",
+        "110104",
+        "110113",
+        "110100",
+    ]
+    assert code(found[0], "EventIdentification/EventTypeCode") == "110120"
+    assert code(found[-1], "EventIdentification/EventTypeCode") == "110121"
+    outcomes = [m.find("EventIdentification").get("EventOutcomeIndicator") for m in found]
+    assert outcomes == ["0", "0", "0", "0", "4", "4", "0"]
+    assert all(m.find("AuditSourceIdentification").get("AuditSourceID") == "cardiac" for m in found)
+
+
+def test_a_transfer_names_source_destination_study_and_numbers(trail, storage):
+    trail.instances_received(SCANNER, "1.2.3", {MR: 60})
+    (message,) = messages(storage)
+    parties = {
+        code(party, "RoleIDCode"): (party.get("UserID"), party.get("NetworkAccessPointID"))
+        for party in message.findall("ActiveParticipant")
+    }
+    assert parties == {"110153": ("SCANNER", "10.0.0.1"), "110152": ("PERFUSION", None)}
+    study, patient = message.findall("ParticipantObjectIdentification")
+    assert study.get("ParticipantObjectID") == "1.2.3"
+    assert study.find("SOPClass").attrib == {"UID": MR, "NumberOfInstances": "60"}
+    assert patient.get("ParticipantObjectID") == "withheld"
+
+
+def test_a_flood_of_the_same_alert_is_one_event(trail, storage):
+    for _ in range(500):
+        trail.security_alert(SCANNER, "calling AE title not recognized")
+    trail.security_alert(PACS, "calling AE title not recognized")
+    assert len(messages(storage)) == 2
+
+
+def test_text_from_a_stranger_cannot_break_the_form(trail, storage):
+    trail.security_alert(Party('E"V<I>L&', "10.9.9.9"), "calling AE title not recognized")
+    (message,) = messages(storage)
+    assert message.findall("ActiveParticipant")[1].get("UserID") == 'E"V<I>L&'
+
+
+def test_lines_of_many_threads_do_not_mix(trail, storage):
+    threads = [
+        threading.Thread(target=trail.instances_received, args=(SCANNER, f"1.2.{n}", {MR: n}))
+        for n in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(messages(storage)) == 20
+
+
+def test_messages_wait_for_a_repository_that_is_away_and_arrive_in_order(storage):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    trail = AuditTrail(Audit(repository="127.0.0.1", port=port), storage, ae_title="PERFUSION")
+    trail.application_started()
+    trail.instances_received(SCANNER, "1.2.3", {MR: 1})
+    with pytest.raises(OSError, match="refused"):
+        trail.ship()
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        # A new process finds what the last one left.
+        again = AuditTrail(Audit(repository="127.0.0.1", port=port), storage, ae_title="PERFUSION")
+        assert again.ship() == 2
+        stream, _ = listener.accept()
+        with stream:
+            received = b""
+            while part := stream.recv(65536):
+                received += part
+    first_length = int(received.split(b" ", 1)[0])
+    first = received.split(b" ", 1)[1][:first_length]
+    assert re.match(rb"<109>1 \d{4}-\d\d-\d\dT[0-9:.]+Z \S+ \S+ \d+ DICOM\+RFC3881 - ", first)
+    assert b"110120" in first
+    assert received.count(b"</AuditMessage>") == 2
+    assert again.ship() == 0
+
+
+def test_only_whole_messages_are_shipped(storage):
+    trail = AuditTrail(Audit(repository="127.0.0.1", port=9), storage, ae_title="PERFUSION")
+    (storage.directory / "audit" / "outgoing" / "0-1.part").write_bytes(b"torn")
+    assert trail.ship() == 0
