@@ -1,6 +1,5 @@
 """Instances to frames: one record per image, the same for classic and multi-frame instances."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,12 +33,7 @@ class Frame:
         return series_name(self.header)
 
 
-def frames_of(instances: Sequence[Instance], aside: Aside) -> list[Frame]:
-    """Return the frames of all instances, in the order of the instances."""
-    return [frame for instance in instances for frame in _frames(instance, aside)]
-
-
-def _frames(instance: Instance, aside: Aside) -> list[Frame]:
+def frames_of(instance: Instance, aside: Aside) -> list[Frame]:
     """Return the frames of one instance; what has no place in the patient is set aside."""
     multi_frame = instance.header.text("SOPClassUID") in MULTI_FRAME_CLASSES
     headers = frame_headers(instance.dataset) if multi_frame else _one_header(instance)

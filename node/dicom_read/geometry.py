@@ -23,8 +23,11 @@ USUAL_ANGLE_DEG = 45.0
 LARGEST_ANGLE_DEG = 60.0
 
 
-def slices_of(frames: Sequence[Frame]) -> list[list[Frame]]:
-    """Gather the frames of each slice: same grid, same directions, same place within 0.5 mm."""
+def slices_of(frames: Sequence[Frame], *, most: int) -> list[list[Frame]] | None:
+    """Gather the frames of each slice: same grid, same directions, same place within 0.5 mm.
+
+    None where there are more than `most` slices.
+    """
     slices: list[list[Frame]] = []
     known: dict[tuple[int, int, SliceGeometry], list[Frame]] = {}
     for frame in frames:
@@ -33,6 +36,8 @@ def slices_of(frames: Sequence[Frame]) -> list[list[Frame]]:
             near = next((members for members in slices if same_slice(members[0], frame)), None)
             if near is None:
                 slices.append(near := [])
+            if len(slices) > most:
+                return None
             known[place] = near
         known[place].append(frame)
     return slices

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
     EnhancedMRImageStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
     LegacyConvertedEnhancedMRImageStorage,
     MediaStorageDirectoryStorage,
     MRImageStorage,
@@ -26,7 +28,10 @@ MULTI_FRAME_CLASSES = frozenset({EnhancedMRImageStorage, LegacyConvertedEnhanced
 _IMAGE_CLASSES = MULTI_FRAME_CLASSES | {MRImageStorage}
 _DEFER_BYTES = 4096
 """Longer values (pixel data, Siemens' private headers) stay on disk until they are asked for."""
+_FIRST_GROUPS = (b"\x02\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x08\x00\x16\x00")
+"""File meta group length; character set, image type, SOP class: how a data set may begin."""
 _PIXEL_DATA = 0x7FE00010
+_MOST_PIXELS_A_SIDE = 2048
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 
 
@@ -70,20 +75,20 @@ class Aside:
         )
 
 
-def open_instances(files: Sequence[Path], aside: Aside) -> list[Instance]:
-    """Open every file; return the MR images once each, ordered by their SOP Instance UID."""
-    found: dict[str, Instance] = {}
+def open_instances(files: Iterable[Path], aside: Aside) -> Iterator[Instance]:
+    """Yield the MR images among the files, each SOP Instance UID once."""
+    seen: set[str] = set()
     for path in sorted(set(files)):
         instance = _open(path, aside)
         if instance is None:
             continue
         uid = instance.header.text("SOPInstanceUID")
-        if uid in found:
+        if uid in seen:
             reason = "the same image is there twice; one is used"
             aside.add(series_name(instance.header), reason, [path])
         else:
-            found[uid] = instance
-    return [found[uid] for uid in sorted(found)]
+            seen.add(uid)
+            yield instance
 
 
 def series_name(header: Header) -> str:
@@ -117,10 +122,32 @@ def _open(path: Path, aside: Aside) -> Instance | None:
 
 
 def _read(path: Path) -> Dataset:
-    """Parse the header; long values stay on disk."""
-    dataset = pydicom.dcmread(path, defer_size=_DEFER_BYTES)
+    """Parse the header; long values stay on disk.
+
+    Raises
+    ------
+    InvalidDicomError
+        The file has no preamble, and does not begin as a data set does either.
+    """
+    try:
+        dataset = pydicom.dcmread(path, defer_size=_DEFER_BYTES)
+    except InvalidDicomError:
+        with path.open("rb") as file:
+            if file.read(4) not in _FIRST_GROUPS:
+                raise
+        return _without_preamble(path)
     if Header(dataset.file_meta).value("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
         return pydicom.dcmread(path)  # inflated in memory: nothing on disk to come back to
+    return dataset
+
+
+def _without_preamble(path: Path) -> Dataset:
+    """Parse a bare data set, as some archives export it."""
+    dataset = pydicom.dcmread(path, defer_size=_DEFER_BYTES, force=True)
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit, _ = dataset.original_encoding
+        syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        dataset.file_meta.TransferSyntaxUID = syntax
     return dataset
 
 
@@ -152,6 +179,8 @@ def _pixel_refusal(dataset: Dataset, header: Header, path: Path) -> str | None:
         return "it holds no pixel data, or is cut off before them"
     if _missing_bytes(dataset, path) > 0:
         return "its pixel data are cut off"
+    if max(header.number("Rows") or 0, header.number("Columns") or 0) > _MOST_PIXELS_A_SIDE:
+        return "it is far larger than any perfusion image"
     if header.number("SamplesPerPixel") not in (None, 1.0):
         return "it is a colour image"
     if header.text("PhotometricInterpretation") not in ("MONOCHROME2", ""):

@@ -25,9 +25,11 @@ def read_signal(frames: Sequence[Frame]) -> tuple[FloatArray | None, ...]:
     of_instance: dict[int, list[int]] = defaultdict(list)
     for index, frame in enumerate(frames):
         of_instance[id(frame.dataset)].append(index)
+    private = all(philips.scale_slope(frame.header) is not None for frame in frames)
     for indices in of_instance.values():
         for index, stored in zip(indices, _decode([frames[i] for i in indices]), strict=True):
-            signal[index] = None if stored is None else _scale(frames[index], stored)
+            if stored is not None:
+                signal[index] = _scale(frames[index], stored, private=private)
     return tuple(signal)
 
 
@@ -43,9 +45,9 @@ def _decode(frames: Sequence[Frame]) -> Iterator[FloatArray | None]:
         yield from [None] * (len(numbers) - decoded)
 
 
-def _scale(frame: Frame, stored: FloatArray) -> FloatArray:
+def _scale(frame: Frame, stored: FloatArray, *, private: bool) -> FloatArray:
     """Turn stored values into signal."""
-    slope, intercept = scale_of(frame)
+    slope, intercept = _scale_of(frame, private=private)
     signal = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
     padding = frame.header.number("PixelPaddingValue")
     if padding is not None:
@@ -53,7 +55,7 @@ def _scale(frame: Frame, stored: FloatArray) -> FloatArray:
     return signal
 
 
-def scale_of(frame: Frame) -> tuple[float, float]:
+def _scale_of(frame: Frame, *, private: bool) -> tuple[float, float]:
     """Return slope and intercept from stored values to signal.
 
     The displayed value DV is SV RS + RI. Philips' FP = DV / (RS SS) is the same for all series of
@@ -61,7 +63,7 @@ def scale_of(frame: Frame) -> tuple[float, float]:
     """
     slope = frame.header.number("RescaleSlope") or 1.0
     intercept = frame.header.number("RescaleIntercept") or 0.0
-    scale = philips.scale_slope(frame.header)
+    scale = philips.scale_slope(frame.header) if private else None
     return (slope, intercept) if scale is None else (1 / scale, intercept / (slope * scale))
 
 

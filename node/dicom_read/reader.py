@@ -7,10 +7,11 @@ from pathlib import Path
 from node.config import Analysis
 from node.dicom_read.assemble import assemble
 from node.dicom_read.dual_bolus import pair_boluses
-from node.dicom_read.frames import frames_of
+from node.dicom_read.frames import Frame, frames_of
 from node.dicom_read.header import Header, tolerant_reading
 from node.dicom_read.instances import Aside, open_instances
 from node.dicom_read.passes import Pass, find_passes
+from node.dicom_read.recognise import refusal
 from node.dicom_read.runs import find_runs
 from node.dicom_read.sources import (
     NoPerfusionError,
@@ -38,13 +39,28 @@ def read_study(files: Sequence[Path], config: Analysis) -> ReadStudy:
     """
     with tolerant_reading():
         aside = Aside()
-        frames = frames_of(open_instances(files, aside), aside)
-        passes = find_passes(find_runs(frames, aside), aside)
+        passes = find_passes(find_runs(_candidates(files, aside), aside), aside)
         passes = _of_one_patient_and_study(passes, aside)
         if not passes:
             raise _nothing(aside)
         kept, preboluses = pair_boluses(passes, config)
         return assemble(kept, preboluses, config, aside)
+
+
+def _candidates(files: Sequence[Path], aside: Aside) -> list[Frame]:
+    """Return the images that may be perfusion, in an order that files do not change.
+
+    What is certainly none is let go at once: an examination has thousands of images.
+    """
+    frames = []
+    for instance in open_instances(files, aside):
+        for frame in frames_of(instance, aside):
+            reason = refusal(frame)
+            if reason is None:
+                frames.append(frame)
+            else:
+                aside.add(frame.series, reason, [frame.source.path])
+    return sorted(frames, key=lambda f: (f.source.sop_instance_uid, f.source.frame_number or 0))
 
 
 def _nothing(aside: Aside) -> NoPerfusionError:

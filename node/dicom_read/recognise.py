@@ -12,10 +12,10 @@ _TYPES = (
     ({"DIFFUSION", "FMRI", "MPR", "PROJECTION IMAGE"}, "it is no dynamic image of the heart"),
 )
 _WORDS = (
-    (r"localizer|localiser|scout|survey|haste|topogram", "a localizer"),
+    (r"localizer|localiser|(?:ti ?)?scout|survey|haste|topogram", "a localizer"),
     (r"cine|zine|(?<!input )function", "a cine series"),
     (r"lge|late|delayed|viab\w*|psir", "late enhancement"),
-    (r"molli|shmolli|sasha|maps?|mapping|mbf|ecv", "a map"),
+    (r"molli|shmolli|sasha|look ?locker|maps?|mapping|mbf|ecv", "a map"),
     (r"flow|velocity|venc", "a flow measurement"),
     (r"tagging|tag|dti|dwi|diffusion|bold|fmri|asl", "another kind of imaging"),
 )
@@ -31,7 +31,12 @@ _OTHER_BODY_PARTS = frozenset(
 )
 
 
-def refusal_by_type(frame: Frame) -> str | None:
+def refusal(frame: Frame) -> str | None:
+    """Say why an image is something else; None where it may be a perfusion image."""
+    return _refusal_by_type(frame) or _refusal_by_words(frame.header)
+
+
+def _refusal_by_type(frame: Frame) -> str | None:
     """Say why an image is something else by its type or contrast; None where it may be one."""
     for types, reason in _TYPES:
         found = frame.image_type & types
@@ -48,7 +53,7 @@ def refusal_by_type(frame: Frame) -> str | None:
     return None
 
 
-def refusal_by_words(header: Header) -> str | None:
+def _refusal_by_words(header: Header) -> str | None:
     """Say what a series is by its description, unless that also speaks of perfusion."""
     for keyword in _DESCRIPTIONS:
         text = plain(header.text(keyword))

@@ -14,8 +14,6 @@ from node.dicom_read.geometry import LARGEST_ANGLE_DEG, long_axis_angle_deg, sli
 from node.dicom_read.instances import Aside
 from node.dicom_read.recognise import (
     is_proton_density,
-    refusal_by_type,
-    refusal_by_words,
     speaks_of_heart,
     speaks_of_perfusion,
 )
@@ -79,10 +77,8 @@ def find_runs(frames: Sequence[Frame], aside: Aside) -> list[Run]:
         series[frame.series_uid].append(frame)
     runs: list[Run] = []
     for uid in sorted(series):
-        members = _of_right_type(series[uid], aside)
-        if not members:
-            continue
-        found = refusal_by_words(members[0].header) or _runs_of_series(members, aside)
+        members = series[uid]
+        found = _runs_of_series(members, aside)
         if isinstance(found, str):
             aside.add(members[0].series, found, _paths(members))
         else:
@@ -90,23 +86,11 @@ def find_runs(frames: Sequence[Frame], aside: Aside) -> list[Run]:
     return runs
 
 
-def _of_right_type(frames: Sequence[Frame], aside: Aside) -> list[Frame]:
-    """Leave out phase images, maps and the like; they may share a series with the magnitude."""
-    kept = []
-    for frame in frames:
-        reason = refusal_by_type(frame)
-        if reason is None:
-            kept.append(frame)
-        else:
-            aside.add(frame.series, reason, [frame.source.path])
-    return kept
-
-
 def _runs_of_series(frames: Sequence[Frame], aside: Aside) -> list[Run] | str:
     """Return the runs of one series, or why there are none."""
-    slices = slices_of(frames)
-    if len(slices) > _MOST_SLICES:
-        return f"it covers {len(slices)} positions: a stack or a volume, no dynamic series"
+    slices = slices_of(frames, most=_MOST_SLICES)
+    if slices is None:
+        return f"it covers more than {_MOST_SLICES} positions: a stack or volume, not dynamic"
     slices = [_first_echoes(_without_copies(members, aside), aside) for members in slices]
     timing = find_timing(slices, measured=True)
     if timing is None:

@@ -2,8 +2,10 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 
+@lru_cache(maxsize=1024)
 def plain(text: str) -> str:
     """Lower case without accents, words and numbers separated by single spaces."""
     separated = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
@@ -11,6 +13,7 @@ def plain(text: str) -> str:
     return re.sub(r"[\W_]+", " ", bare.lower()).strip()
 
 
+@lru_cache(maxsize=4096)
 def find_word(words: str, plain_text: str) -> str | None:
     """Return the first of `words` (alternatives of a regular expression) in a plain text.
 

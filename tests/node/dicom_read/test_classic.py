@@ -136,3 +136,25 @@ def test_images_of_two_patients_are_refused(tmp_path):
 
     with pytest.raises(SeveralPatientsError, match="more than one patient"):
         read_study(write(datasets, tmp_path), Analysis())
+
+
+def test_bare_data_sets_without_a_preamble_are_read(tmp_path):
+    paths = []
+    for number, dataset in enumerate(Series().datasets()):
+        del dataset.file_meta
+        path = tmp_path / str(number)
+        dataset.save_as(path, implicit_vr=bool(number % 2), little_endian=True)
+        paths.append(path)
+
+    read = read_study(paths, Analysis())
+
+    assert [s.frames.shape[0] for s in read.study.first_passes[0].slices] == [24, 24]
+
+
+def test_what_is_far_too_large_is_not_even_decoded(tmp_path):
+    def inflate(_index, _time, dataset):
+        dataset.Rows = 65535
+        dataset.Columns = 65535
+
+    with pytest.raises(NoPerfusionError, match="larger than any perfusion image"):
+        read_study(write(Series(change=inflate).datasets(), tmp_path), Analysis())

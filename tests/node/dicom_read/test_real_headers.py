@@ -28,15 +28,16 @@ def test_real_objects_that_are_no_perfusion_are_refused_with_a_reason_each(share
 def real_frames(folder):
     files = sorted(f for f in folder.rglob("*") if f.is_file())
     with tolerant_reading():
-        return frames_of(open_instances(files, Aside()), Aside())
+        frames = [f for i in open_instances(files, Aside()) for f in frames_of(i, Aside())]
+    return sorted(frames, key=lambda f: (f.source.sop_instance_uid, f.source.frame_number or 0))
 
 
 def test_places_in_real_multi_frame_objects_of_four_vendors_are_read_right(shared_data):
     headers = shared_data / "vendor-headers"
     with tolerant_reading():
-        siemens = slices_of(real_frames(headers / "agfa" / "Siemens"))
-        canon = slices_of(real_frames(headers / "canon"))
-        philips = slices_of(real_frames(headers / "enh" / "In" / "Philips"))
+        siemens = slices_of(real_frames(headers / "agfa" / "Siemens"), most=100)
+        canon = slices_of(real_frames(headers / "canon"), most=100)
+        philips = slices_of(real_frames(headers / "enh" / "In" / "Philips"), most=100)
 
     assert [len(members) for members in siemens] == [4] * 25  # four times, 25 slices
     assert len(canon) * len(canon[0]) == 520
@@ -51,7 +52,7 @@ def times_of(folder, key_name):
     frames = real_frames(folder)
     (key,) = [key for key in TIME_KEYS if key.name == key_name]
     with tolerant_reading():
-        return np.array(key.seconds(slices_of(frames)[0]), dtype=float)
+        return np.array(key.seconds(slices_of(frames, most=100)[0]), dtype=float)
 
 
 def test_times_of_real_siemens_xa_objects_agree_between_the_keys(shared_data):

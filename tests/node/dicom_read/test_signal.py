@@ -70,7 +70,7 @@ def test_every_real_compressed_syntax_gives_the_values_of_the_native_file(shared
         images = []
         for file in files:  # one at a time: all have one UID
             (instance,) = open_instances([file], Aside())
-            (image,) = read_signal(frames_of([instance], Aside()))
+            (image,) = read_signal(frames_of(instance, Aside()))
             images.append(image)
 
     native = pydicom.dcmread(files[0]).pixel_array
