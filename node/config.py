@@ -136,6 +136,9 @@ class Archive(_Settings):
     port: Annotated[int, Field(ge=1, le=65535)]
     calling_ae_title: AeTitle | None = None
     """As whom we call it; None: `receive.ae_title`."""
+    tls: Tls | None = None
+    check_host_name: bool = True
+    """Whether its certificate must name `host`; those of many devices name no host."""
 
 
 class Destination(Archive):
@@ -153,6 +156,9 @@ class Destination(Archive):
         "implicit-vr-little-endian",
     )
     """What it may choose from for uncompressed objects."""
+    confirm: Literal["none", "find", "commitment"] = "none"
+    """Whether it is asked afterwards what it has: by C-FIND, or by storage commitment. What it does
+    not have is sent again."""
 
 
 class Delivery(_Settings):
@@ -166,6 +172,10 @@ class Delivery(_Settings):
     """Then a person decides (`perfusion-node studies retry`)."""
     timeout_s: PositiveFloat = 60.0
     """For connecting and for each answer."""
+    confirm_after_s: PositiveFloat = 10.0
+    """How long a destination is left in peace before it is asked what it has."""
+    confirm_within_s: PositiveFloat = 3600.0
+    """How long a report of storage commitment is waited for before it is asked for again."""
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:

@@ -13,6 +13,7 @@ from pydicom import dcmread
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
 log = logging.getLogger(__name__)
@@ -129,7 +130,13 @@ def _syntaxes(instance: Instance, plain_syntaxes: Sequence[UID]) -> list[UID]:
 
 
 @contextmanager
-def associated(peer: Peer, contexts: list[PresentationContext]) -> Iterator[Association]:
+def associated(
+    peer: Peer,
+    contexts: list[PresentationContext],
+    *,
+    handlers: Sequence[tuple[evt.EventType, Callable[[evt.Event], object]]] = (),
+    roles: Sequence[SCP_SCU_RoleSelectionNegotiation] = (),
+) -> Iterator[Association]:
     """Associate, and release or abort at the end.
 
     Raises
@@ -149,7 +156,8 @@ def associated(peer: Peer, contexts: list[PresentationContext]) -> Iterator[Asso
         peer.port,
         contexts=contexts,
         ae_title=peer.ae_title,
-        evt_handlers=[(evt.EVT_CONN_OPEN, _send_small_packets_at_once)],
+        evt_handlers=[(evt.EVT_CONN_OPEN, _send_small_packets_at_once), *handlers],
+        ext_neg=list(roles),
         tls_args=None if peer.tls is None else (peer.tls, peer.host),
     )
     if not association.is_established:

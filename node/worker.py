@@ -4,12 +4,15 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from node.config import Config
 from node.deliver.attempt import Deliverer
-from node.deliver.rounds import drive_deliveries, handle, lane
+from node.deliver.confirm import Confirmer
+from node.deliver.rounds import Errand
 from node.engine import Engine, Lane
+from node.index import confirmations, ledger
+from node.index.ledger import Consignment
 from node.index.tables import open_index
 from node.workflow import sweep
 from node.workflow.child import COMMAND
@@ -37,23 +40,14 @@ class Worker:
         """
         self._config = config
         self._index = open_index(config.storage)
-        study = StudyWork(self._index, config, command=command)
-        deliverer = Deliverer(self._index, config, results=Folders(config.storage).results)
-        self._destinations = [destination.name for destination in config.delivery.destinations]
+        self._study = StudyWork(self._index, config, command=command)
+        destinations = [destination.name for destination in config.delivery.destinations]
+        asked = [d.name for d in config.delivery.destinations if d.confirm != "none"]
+        self._errands = {self._delivery(destinations): destinations, self._question(asked): asked}
         self._engine = Engine(
             config.storage.database_url or f"sqlite:///{config.storage.directory}/engine.sqlite",
             locks=config.storage.directory / "workers",
-            lanes=[
-                Lane(name=LANE, slots=1, handler=lambda key: study.handle(self._engine, key)),
-                *(
-                    Lane(
-                        name=lane(name),
-                        slots=ASSOCIATIONS_A_DESTINATION,
-                        handler=lambda key: handle(self._engine, self._index, deliverer, key),
-                    )
-                    for name in self._destinations
-                ),
-            ],
+            lanes=[Lane(name=LANE, slots=1, handler=self._analyse), *self._lanes()],
         )
 
     def run(self, stop: threading.Event) -> None:
@@ -74,7 +68,7 @@ class Worker:
                 if time.monotonic() - forgotten_s > FORGET_EVERY_S:
                     forgotten_s = time.monotonic()
                     self._engine.forget(older_than_s=FORGET_AFTER_S)
-            except Exception:
+            except Exception:  # a sweep that fails is repeated, whatever it was
                 log.exception("a sweep failed and is repeated")
             stop.wait(SWEEP_S)
         log.info("the worker stops; what is under way is taken up again at the next start")
@@ -84,8 +78,49 @@ class Worker:
         sweep.freeze_complete_studies(self._index, self._config.completion, now_s)
         live = self._engine.live()
         sweep.drive_jobs(self._index, self._engine, live, now_s)
-        drive_deliveries(
-            self._index, self._engine, live, destinations=self._destinations, now_s=now_s
+        for errand in self._errands:
+            errand.drive(self._engine, live, now_s)
+
+    def _analyse(self, key: str) -> None:
+        self._study.handle(self._engine, key)
+
+    def _lanes(self) -> Iterator[Lane]:
+        for errand, destinations in self._errands.items():
+            for name in destinations:
+                yield Lane(
+                    name=errand.lane(name),
+                    slots=ASSOCIATIONS_A_DESTINATION,
+                    handler=self._handler(errand),
+                )
+
+    def _handler(self, errand: Errand) -> Callable[[str], None]:
+        return lambda key: errand.handle(self._engine, key)
+
+    def _delivery(self, destinations: Collection[str]) -> Errand:
+        index = self._index
+        results = Folders(self._config.storage).results
+        deliverer = Deliverer(index, self._config, results=results)
+
+        def waiting() -> list[Consignment]:
+            # Rows of a destination that left the configuration stay until it comes back.
+            return [one for one in ledger.consignments(index) if one.destination in destinations]
+
+        return Errand(
+            name="deliver",
+            waiting=waiting,
+            claim=lambda _, consignment: ledger.claim(index, consignment),
+            make=lambda _, consignment: deliverer.attempt(consignment),
+        )
+
+    def _question(self, destinations: Collection[str]) -> Errand:
+        index = self._index
+        results = Folders(self._config.storage).results
+        confirmer = Confirmer(index, self._config, results=results)
+        return Errand(
+            name="confirm",
+            waiting=lambda: confirmations.questions(index, destinations),
+            claim=confirmer.claim,
+            make=confirmer.ask,
         )
 
 

@@ -15,7 +15,11 @@ import yaml
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage, generate_uid
 from pynetdicom import AE, AllStoragePresentationContexts, build_context, evt
-from pynetdicom.sop_class import Verification
+from pynetdicom.sop_class import (
+    StorageCommitmentPushModel,
+    StudyRootQueryRetrieveInformationModelFind,
+    Verification,
+)
 
 ROOT = Path(__file__).parents[1]
 HERE = ROOT / "tests" / "end_to_end"
@@ -89,21 +93,38 @@ class Pacs:
         self.stored: Counter[str] = Counter()
         self.offered: Counter[str] = Counter()
         self.comments: dict[str, str] = {}
+        self.asked: list[Dataset] = []
+        self.reports = True
         self.answer: Callable[[Dataset], int] = lambda _: 0x0000
         self._contexts = contexts
         self._known_callers = list(known_callers)
         self._server = None
 
     def start(self) -> "Pacs":
+        handlers = [
+            (evt.EVT_C_STORE, self._take),
+            (evt.EVT_C_FIND, self._find),
+            (evt.EVT_N_ACTION, self._commit),
+        ]
         entity = AE("PACS")
         entity.require_calling_aet = self._known_callers
-        entity.supported_contexts = [*AllStoragePresentationContexts, build_context(Verification)]
+        entity.supported_contexts = [
+            *AllStoragePresentationContexts,
+            *map(
+                build_context,
+                (
+                    Verification,
+                    StorageCommitmentPushModel,
+                    StudyRootQueryRetrieveInformationModelFind,
+                ),
+            ),
+        ]
         if self._contexts is not None:
             entity.supported_contexts = []
             for sop_class in self._contexts:
                 entity.add_supported_context(sop_class, ImplicitVRLittleEndian)
         self._server = entity.start_server(
-            ("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._take)]
+            ("127.0.0.1", self.port), block=False, evt_handlers=handlers
         )
         return self
 
@@ -121,6 +142,39 @@ class Pacs:
             self.stored[uid] += 1
             self.comments[uid] = str(event.dataset.get("ImageComments", ""))
         return status
+
+    def _find(self, event):
+        uid = str(event.identifier.SOPInstanceUID)
+        if uid in self.stored:
+            yield 0xFF00, event.identifier
+        yield 0x0000, None
+
+    def _commit(self, event):
+        """Take the request, and report on the same association a little later."""
+        self.asked.append(event.action_information)
+        if self.reports:
+            threading.Timer(0.2, self._report, (event.assoc, event.action_information)).start()
+        return 0x0000, None
+
+    def _report(self, association, request):
+        association.send_n_event_report(
+            self.report_on(request),
+            1,
+            StorageCommitmentPushModel,
+            "1.2.840.10008.1.20.1.1",
+        )
+
+    def report_on(self, request) -> Dataset:
+        report = Dataset()
+        report.TransactionUID = request.TransactionUID
+        report.ReferencedSOPSequence, report.FailedSOPSequence = [], []
+        for item in request.ReferencedSOPSequence:
+            if item.ReferencedSOPInstanceUID in self.stored:
+                report.ReferencedSOPSequence.append(item)
+            else:
+                item.FailureReason = 0x0112
+                report.FailedSOPSequence.append(item)
+        return report
 
 
 class Node:

@@ -6,6 +6,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from node.config import Archive, Config, Destination
 from node.store_scu import Peer
+from node.tls import client_context
 
 PLAIN_SYNTAXES: Mapping[str, UID] = {
     "explicit-vr-little-endian": ExplicitVRLittleEndian,
@@ -22,5 +23,8 @@ def peer_of(archive: Archive, config: Config) -> Peer:
         ae_title=archive.ae_title,
         calling_ae_title=archive.calling_ae_title or config.receive.ae_title,
         timeout_s=config.delivery.timeout_s,
+        tls=None
+        if archive.tls is None
+        else client_context(archive.tls, check_host_name=archive.check_host_name),
         plain_syntaxes=tuple(PLAIN_SYNTAXES[name] for name in syntaxes),
     )

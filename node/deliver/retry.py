@@ -9,7 +9,7 @@ from node.store_scu import Answer, AnswerKind
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """The next state of a row, and when to try again if it stays pending."""
+    """The next state of a row, and when to try again, or to ask about it once it is stored."""
 
     state: DeliveryState
     next_try_s: float
@@ -39,7 +39,7 @@ def decide(
         destination that comes back is not met by all of them at once.
     """
     if answer.kind is AnswerKind.STORED:
-        return Decision(state=DeliveryState.STORED, next_try_s=now_s)
+        return Decision(state=DeliveryState.STORED, next_try_s=now_s + patience.confirm_after_s)
     if answer.kind is AnswerKind.REFUSED:
         return Decision(state=DeliveryState.REFUSED, next_try_s=now_s)
     if waiting_s > patience.give_up_after_h * 3600:

@@ -1,18 +1,16 @@
-"""Rounds of delivery: each consignment that is due gets one durable attempt after another.
+"""Rounds of errands: each consignment that waits gets one durable attempt after another.
 
-A failed attempt holds no slot while it waits: the next one is a piece of work of its own, with
-the time before which it must not begin.
+An errand is to deliver results or to ask whether they are there. A failed attempt holds no slot
+while it waits: the next one is a piece of work of its own, with the time before which it must not
+begin.
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-import sqlalchemy as sa
-
-from node.deliver.attempt import Deliverer
 from node.engine import Progress, Work
-from node.index import ledger
 from node.index.ledger import Consignment
 
 log = logging.getLogger(__name__)
@@ -38,69 +36,62 @@ class Driver(Protocol):
         """How far a key is."""
 
 
-def lane(destination: str) -> str:
-    """Name the lane of a destination: each has its own, so that one that hangs stops no other."""
-    return f"deliver-{destination}"
+@dataclass(frozen=True, kw_only=True)
+class Errand:
+    """What is done for a consignment, in two steps that may each be repeated."""
 
+    name: str
+    waiting: Callable[[], Sequence[Consignment]]
+    """Finds what is to be done, now or later."""
+    claim: Callable[[str, Consignment], None]
+    """Counts the attempt, before it is made."""
+    make: Callable[[str, Consignment], None]
 
-def key_of(consignment: Consignment) -> str:
-    """``deliver-<destination>:<study UID>:<revision>:<round>``."""
-    return (
-        f"{lane(consignment.destination)}:{consignment.study_uid}:{consignment.revision}"
-        f":{consignment.round}"
-    )
+    def lane(self, destination: str) -> str:
+        """Each destination has a lane of its own, so that one that hangs stops no other."""
+        return f"{self.name}-{destination}"
 
+    def key_of(self, consignment: Consignment) -> str:
+        """``<errand>-<destination>:<study UID>:<revision>:<round>``."""
+        return (
+            f"{self.lane(consignment.destination)}:{consignment.study_uid}"
+            f":{consignment.revision}:{consignment.round}"
+        )
 
-def consignment_of(key: str) -> Consignment:
-    """Read a key that `key_of` wrote."""
-    name, study_uid, revision, attempts = key.split(":")
-    return Consignment(
-        study_uid=study_uid,
-        revision=int(revision),
-        destination=name.removeprefix(lane("")),
-        round=int(attempts),
-        next_try_s=0.0,
-    )
+    def consignment_of(self, key: str) -> Consignment:
+        """Read a key that `key_of` wrote."""
+        name, study_uid, revision, attempts = key.split(":")
+        return Consignment(
+            study_uid=study_uid,
+            revision=int(revision),
+            destination=name.removeprefix(self.lane("")),
+            round=int(attempts),
+            next_try_s=0.0,
+        )
 
+    def handle(self, steps: Steps, key: str) -> None:
+        """Make one attempt, the handler of every lane of this errand."""
+        steps.step("claim", self._claim, key)
+        steps.step("make", self._make, key)
 
-def handle(steps: Steps, index: sa.Engine, deliverer: Deliverer, key: str) -> None:
-    """Make one attempt, the handler of every lane of delivery."""
-
-    def claim(key: str) -> None:
-        ledger.claim(index, consignment_of(key))
-
-    def send(key: str) -> None:
-        deliverer.attempt(consignment_of(key))
-
-    steps.step("claim", claim, key)
-    steps.step("send", send, key)
-
-
-def drive_deliveries(
-    index: sa.Engine,
-    engine: Driver,
-    live: dict[str, Work],
-    *,
-    destinations: Collection[str],
-    now_s: float,
-) -> None:
-    """See to it that everything pending has its next attempt waiting or under way."""
-    for consignment in ledger.consignments(index):
-        if consignment.destination not in destinations:
-            continue  # taken out of the configuration: its rows stay until it comes back
-        key = key_of(consignment)
-        work = live.get(key)
-        if work is not None:
-            _bring_forward(engine, key, work, consignment)
-        elif engine.status(key) is None:
+    def drive(self, engine: Driver, live: dict[str, Work], now_s: float) -> None:
+        """See to it that everything that waits has its next attempt waiting or under way."""
+        for consignment in self.waiting():
+            key = self.key_of(consignment)
             at_s = consignment.next_try_s
-            engine.start(key, at_s if at_s > now_s else None)
-        else:
-            # The attempt ended without counting itself: an error that nobody foresaw.
-            log.error("an attempt to deliver to %s ended unforeseen", consignment.destination)
-            ledger.claim(index, consignment)
+            work = live.get(key)
+            if work is not None:
+                if work.not_before_s is not None and at_s < work.not_before_s - EARLIER_S:
+                    engine.start(key, at_s)
+            elif engine.status(key) is None:
+                engine.start(key, at_s if at_s > now_s else None)
+            else:
+                # The attempt ended without counting itself: an error that nobody foresaw.
+                log.error("an attempt to %s ended unforeseen", self.lane(consignment.destination))
+                self.claim(key, consignment)
 
+    def _claim(self, key: str) -> None:
+        self.claim(key, self.consignment_of(key))
 
-def _bring_forward(engine: Driver, key: str, work: Work, consignment: Consignment) -> None:
-    if work.not_before_s is not None and consignment.next_try_s < work.not_before_s - EARLIER_S:
-        engine.start(key, consignment.next_try_s)
+    def _make(self, key: str) -> None:
+        self.make(key, self.consignment_of(key))

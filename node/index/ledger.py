@@ -58,6 +58,10 @@ DELIVERY = sa.Table(
     sa.Column("status", sa.Integer),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("changed_s", sa.Float, nullable=False),
+    # See `confirmations`.
+    sa.Column("confirmation", sa.String(12), nullable=False),
+    sa.Column("questions", sa.Integer, nullable=False),
+    sa.Column("transaction_uid", sa.String(64), index=True),
 )
 
 
@@ -84,10 +88,14 @@ class Delivery(Result):
     created_s: float
     """When it was first asked for [epoch seconds]: patience is counted from here."""
     next_try_s: float
+    """Of a stored row: when the destination is next asked whether it has it."""
     status: int | None
     """The last DIMSE status, if one came."""
     reason: str
     changed_s: float
+    confirmation: str
+    questions: int
+    transaction_uid: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +197,7 @@ def claim(index: sa.Engine, consignment: Consignment) -> None:
     with index.begin() as connection:
         connection.execute(
             DELIVERY.update()
-            .where(*_belongs(consignment), DELIVERY.c.state == DeliveryState.PENDING)
+            .where(*belongs(consignment), DELIVERY.c.state == DeliveryState.PENDING)
             .where(DELIVERY.c.attempts <= consignment.round)
             .values(attempts=consignment.round + 1)
         )
@@ -197,7 +205,7 @@ def claim(index: sa.Engine, consignment: Consignment) -> None:
 
 def due(index: sa.Engine, consignment: Consignment) -> tuple[Delivery, ...]:
     """Pending rows of a consignment."""
-    return deliveries(index, sa.and_(*_belongs(consignment)), states=(DeliveryState.PENDING,))
+    return deliveries(index, sa.and_(*belongs(consignment)), states=(DeliveryState.PENDING,))
 
 
 def study_deliveries(index: sa.Engine, study_uid: str) -> tuple[Delivery, ...]:
@@ -344,6 +352,8 @@ def _enter_delivery(
                 status=None,
                 reason="",
                 changed_s=now_s,
+                confirmation="",
+                questions=0,
                 **vars(result),
             )
         )
@@ -357,7 +367,8 @@ def _enter_delivery(
     )
 
 
-def _belongs(consignment: Consignment) -> tuple[sa.ColumnElement[bool], ...]:
+def belongs(consignment: Consignment) -> tuple[sa.ColumnElement[bool], ...]:
+    """Conditions for the rows of a consignment."""
     return (
         DELIVERY.c.study_uid == consignment.study_uid,
         DELIVERY.c.revision == consignment.revision,
