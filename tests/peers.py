@@ -1,5 +1,6 @@
 """The world around a node under test: a scanner, a PACS that misbehaves on demand, the node."""
 
+import gc
 import os
 import signal
 import socket
@@ -132,6 +133,10 @@ class Pacs:
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
+            for association in self._server.ae.active_associations:
+                association.abort()
+                association.join(timeout=10)
+            gc.collect()  # what pynetdicom leaves open is noticed here, where it is known
             self._server = None
 
     def _take(self, event) -> int:
