@@ -32,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unnamed", action="store_true", help="descriptions do not tell rest from stress"
     )
+    parser.add_argument(
+        "--others",
+        action="store_true",
+        help="add series that are no perfusion: localizer, cine, late enhancement, T1 map",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -51,7 +56,9 @@ def run(arguments: argparse.Namespace) -> int:
     images = arguments.out / "dicom"
     images.mkdir(parents=True, exist_ok=True)
     number = 0
-    datasets = study_datasets(phantom, arguments.dialect, named=not arguments.unnamed)
+    datasets = study_datasets(
+        phantom, arguments.dialect, named=not arguments.unnamed, others=arguments.others
+    )
     for number, dataset in enumerate(datasets, start=1):
         dataset.save_as(images / f"{number:05d}.dcm", enforce_file_format=True)
     write_truth(phantom, arguments.out)

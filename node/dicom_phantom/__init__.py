@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pydicom.dataset import Dataset
 
 from node.dicom_phantom.common import Subject
+from node.dicom_phantom.distractors import distractors
 from node.dicom_phantom.enhanced import enhanced, enhanced_philips
 from node.dicom_phantom.ge import ge
 from node.dicom_phantom.philips import philips
@@ -23,17 +24,23 @@ DIALECTS: dict[str, Callable[[Subject, list[Acquisition]], Iterator[Dataset]]] =
 }
 
 
-def study_datasets(phantom: PhantomStudy, dialect: str, *, named: bool = True) -> Iterator[Dataset]:
+def study_datasets(
+    phantom: PhantomStudy, dialect: str, *, named: bool = True, others: bool = False
+) -> Iterator[Dataset]:
     """Yield the DICOM objects of a study in one dialect (a key of `DIALECTS`).
 
-    `named`: whether the descriptions tell rest from stress.
+    `named`: whether the descriptions tell rest from stress; `others`: whether a localizer, a cine,
+    late enhancement and a T1 map come with it.
     """
     subject = Subject(
         seed=phantom.truth.seed,
         weight_kg=phantom.truth.weight_kg,
         variant=dialect if named else f"{dialect} unnamed",
     )
-    yield from DIALECTS[dialect](subject, acquisitions(phantom, named=named))
+    made = acquisitions(phantom, named=named)
+    yield from DIALECTS[dialect](subject, made)
+    if others:
+        yield from distractors(subject, made)
 
 
 __all__ = ["DIALECTS", "study_datasets", "write_truth"]

@@ -130,7 +130,7 @@ def _nominal_physics(rng: Generator, field: float, settings: PhantomSettings) ->
             flip_angle_rad=float(
                 np.radians(rng.integers(40, 51) if balanced else rng.integers(10, 17))
             ),
-            saturation_delay_s=round(rng.uniform(0.030, 0.075), 3),
+            saturation_delay_s=round(rng.uniform(0.010, 0.065), 3),
             pulses_before_centre=int(rng.integers(16, 30)),
         ),
         r1_relaxivity_l_mmol_s=relaxation.r1_relaxivity_l_mmol_s(Agent.GADOBUTROL, field),

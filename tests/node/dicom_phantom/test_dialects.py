@@ -102,6 +102,23 @@ def test_a_separate_input_series_is_found_in_each_dialect(dialect, kind, tmp_pat
     assert first_pass.input_series.dose_ratio == pytest.approx(ratio)
 
 
+def test_series_that_are_no_perfusion_are_valid_and_left_alone(phantom, tmp_path, program):
+    dciodvfy = program("dciodvfy")
+    alone = write(phantom, "siemens", tmp_path)
+    others = list(study_datasets(phantom, "siemens", others=True))[len(alone) :]
+    added = []
+    for number, dataset in enumerate(others):
+        added.append(tmp_path / f"other{number}.dcm")
+        dataset.save_as(added[-1], enforce_file_format=True)
+    for path in (added[0], added[3], added[-2], added[-1]):
+        said = subprocess.run([dciodvfy, path], capture_output=True, text=True, check=False)
+        assert "Error" not in said.stderr + said.stdout, said.stderr
+    read = read_study(alone + added, Analysis())
+    assert [len(p.slices) for p in read.study.first_passes] == [2, 2]
+    assert sum(len(source.frames) for p in read.sources for source in p.slices) == 2 * 2 * 24
+    assert len(read.set_aside) == 4
+
+
 def test_the_same_seed_gives_the_same_files(phantom):
     first, again = (next(iter(study_datasets(phantom, "siemens"))) for _ in range(2))
     assert first == again
