@@ -14,19 +14,23 @@ def readout_signal(
     readout: Readout,
     *,
     r1_per_s: FloatArray,
-    r2_star_per_s: FloatArray,
+    r2_per_s: FloatArray,
     n_pulses: int,
     flip_scale: float = 1.0,
 ) -> FloatArray:
-    """Transverse magnetisation at each echo for unit equilibrium magnetisation, [pulse, ...]."""
+    """Transverse magnetisation at each echo for unit equilibrium magnetisation, [pulse, ...].
+
+    `r2_per_s` is R2* for a spoiled readout and R2 for a balanced one.
+    """
     r1 = np.asarray(r1_per_s, dtype=float)
     start = 1.0 - readout.saturation_efficiency
     recovery = np.exp(-readout.saturation_delay_s * r1)
     longitudinal = 1.0 - (1.0 - start) * recovery
     flip = readout.flip_angle_rad * flip_scale
-    decay_to_echo = np.exp(-readout.echo_time_s * np.asarray(r2_star_per_s, dtype=float))
+    r2 = np.asarray(r2_per_s, dtype=float)
     if readout.sequence is SequenceKind.BALANCED_SSFP:
-        return _balanced(readout, longitudinal, r1, r2_star_per_s, flip, n_pulses)
+        return _balanced(readout, longitudinal, r1, r2, flip, n_pulses)
+    decay_to_echo = np.exp(-readout.echo_time_s * r2)
     relax = np.exp(-readout.repetition_time_s * r1)
     signal = np.empty((n_pulses, *r1.shape))
     for pulse in range(n_pulses):

@@ -35,6 +35,8 @@ class Circulation:
     body_transit_s: float
     body_share: float
     """Part of what leaves the heart that comes back as a recirculating bolus."""
+    mixing_share: float = 0.75
+    """Part of the rest that comes back slowly, from the organs it has spread into."""
     residual_mmol_l: float = 0.0
     """Contrast agent of an earlier injection, constant over the minute [mmol/L]."""
 
@@ -83,7 +85,7 @@ def blood_curves(circulation: Circulation, duration_s: float) -> BloodCurves:
     for _ in range(3):  # each turn of the recirculation adds what comes back
         aorta = _through(right, lung)
         right = first + circulation.body_share * _through(aorta, body)
-        right += _equilibrium(aorta, 0.75 * (1.0 - circulation.body_share))
+        right += _equilibrium(aorta, circulation.mixing_share * (1.0 - circulation.body_share))
     left = _through(right, lung)
     half_lung = _transit(time, 0.45 * circulation.lung_transit_s, 0.5 * circulation.lung_spread_s)
     late = _transit(time, 1.2, 0.5)

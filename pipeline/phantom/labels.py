@@ -101,6 +101,19 @@ def relaxation(physics: Physics) -> tuple[FloatArray, FloatArray, FloatArray]:
     return t1, t2, density
 
 
+def transverse_times(physics: Physics) -> FloatArray:
+    """T2 [s] of each label, without contrast agent; T2* where nothing better is known."""
+    _, t2, _ = relaxation(physics)
+    t2[Tissue.MYOCARDIUM :] = t2[Tissue.RV_WALL] = 0.047
+    t2[blood_labels()] = 0.23
+    return t2
+
+
+def blood_labels() -> list[int]:
+    """Labels of blood in the heart and in large vessels."""
+    return [Tissue.LUNG_VESSEL, Tissue.AORTA, *range(Tissue.RV_BLOOD, Tissue.MYOCARDIUM)]
+
+
 def texture_of_labels() -> FloatArray:
     """Relative SD of the texture by label."""
     table = np.zeros(N_LABELS, dtype=np.float32)

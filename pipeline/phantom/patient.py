@@ -121,12 +121,14 @@ def _nominal_physics(rng: Generator, field: float, settings: PhantomSettings) ->
         else SequenceKind.BALANCED_SSFP
     )
     balanced = sequence is SequenceKind.BALANCED_SSFP
+    repetition_ms = round(rng.uniform(2.0, 2.8), 2)
     return Physics(
         field_strength_t=field,
         readout=Readout(
             sequence=sequence,
-            repetition_time_s=round(rng.uniform(2.0, 2.8), 2) * 1e-3,
-            echo_time_s=round(rng.uniform(0.95, 1.2), 2) * 1e-3,
+            repetition_time_s=repetition_ms * 1e-3,
+            echo_time_s=(repetition_ms / 2 if balanced else round(rng.uniform(0.95, 1.2), 2))
+            * 1e-3,
             flip_angle_rad=float(
                 np.radians(rng.integers(40, 51) if balanced else rng.integers(10, 17))
             ),

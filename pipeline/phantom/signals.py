@@ -13,9 +13,14 @@ from pipeline.phantom.labels import (
     N_LABELS,
     PERFUSION,
     Tissue,
+    blood_labels,
     relaxation,
+    transverse_times,
 )
-from pipeline.study import FloatArray, Physics, Readout
+from pipeline.study import FloatArray, Physics, Readout, SequenceKind
+
+_R2_RELAXIVITY = 5.9
+"""Of the contrast agent outside of large vessels [L/mmol/s]; there R2* changes little more."""
 
 
 def label_concentrations(
@@ -83,12 +88,19 @@ def label_signals(
     sampled = concentration[:, low] * (1 - part) + concentration[:, low + 1] * part
     t1, t2_star, density = relaxation(physics)
     r1 = 1.0 / t1[:, None] + physics.r1_relaxivity_l_mmol_s * sampled
-    r2 = 1.0 / t2_star[:, None] + physics.r2_star_relaxivity_l_mmol_s * sampled
+    if readout.sequence is SequenceKind.BALANCED_SSFP:  # refocuses: T2 counts, not T2*
+        relaxivity = np.full(N_LABELS, _R2_RELAXIVITY)
+        t2 = transverse_times(physics)
+    else:
+        relaxivity = np.full(N_LABELS, _R2_RELAXIVITY)
+        relaxivity[blood_labels()] = physics.r2_star_relaxivity_l_mmol_s
+        t2 = t2_star
+    r2 = 1.0 / t2[:, None] + relaxivity[:, None] * sampled
     centre = readout.pulses_before_centre
     train = readout_signal(
         readout,
         r1_per_s=r1,
-        r2_star_per_s=r2,
+        r2_per_s=r2,
         n_pulses=2 * centre + 1,
         flip_scale=flip_scale,
     )
