@@ -8,6 +8,7 @@ through proton-density frames of the same pixel.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from pipeline import signal_model
 from pipeline.signal_model import Medium
@@ -177,5 +178,7 @@ def error_amplification(concentration_mmol_l: float, readout: Readout, medium: M
 
 
 def _invert(relative_signal: FloatArray, table: Lookup, offset_mmol_l: float) -> Concentration:
-    values = np.interp(relative_signal, table.signal, table.concentration_mmol_l) - offset_mmol_l
-    return Concentration(values_mmol_l=values, clipped=relative_signal > table.signal[-1])
+    lowest, highest = table.signal[[0, -1]]
+    inverse = PchipInterpolator(table.signal, table.concentration_mmol_l)
+    values = inverse(np.clip(relative_signal, lowest, highest)) - offset_mmol_l
+    return Concentration(values_mmol_l=values, clipped=relative_signal > highest)

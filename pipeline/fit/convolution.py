@@ -65,3 +65,11 @@ def behind_front(distance_s: Tensor) -> Tensor:
     near = u * (1.0 + u * u * (0.375 * u - 5.0 / 6.0))
     far = u * (2.0 + u * (u * (5.0 / 6.0 - 0.125 * u) - 2.0)) - 1.0 / 6.0
     return 0.5 + torch.where(u < 1.0, near, far).copysign(cells)
+
+
+def at_front(distance_s: Tensor) -> Tensor:
+    """Weights of a unit impulse on the grid [1/s]: the derivative of `behind_front`."""
+    u = (distance_s / STEP_S).abs().clamp(max=2.0)
+    near = 1.0 + u * u * (1.5 * u - 2.5)
+    far = 2.0 + u * (u * (2.5 - 0.5 * u) - 4.0)
+    return torch.where(u < 1.0, near, far) / STEP_S

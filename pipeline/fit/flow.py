@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from pipeline.fit import solver
+from pipeline.fit import model_free
+from pipeline.fit.batch import BatchFit, Fitter
 from pipeline.fit.convolution import DTYPE, Convolution
 from pipeline.fit.models import Model, Prior, model_named
+from pipeline.fit.parametric import Parametric
 from pipeline.result import FitStatus, InputFunction
 from pipeline.study import BoolArray, FloatArray, IntArray
 from pipeline.units import flow_ml_min_g
@@ -17,17 +18,8 @@ from pipeline.units import flow_ml_min_g
 BATCH = 512
 """Curves that are fitted together: more would leave the cache, fewer would not fill it."""
 
-TOO_NOISY_SHARE = 0.5
-"""A flow whose standard deviation exceeds this share of it is not a measurement."""
-
-OUTLIER_SCORE = 3.5
-"""Modified z-score of a residual above which a frame is left out (Iglewicz and Hoaglin 1993)."""
-
-LEAST_SIGNAL = 6.0
-"""Norm of the fitted curve in standard deviations of the noise; noise alone reaches about 4."""
-
-_NOISE_START_SHARE = 0.05
-"""Noise that the first fit assumes, as share of the curve's height; then it is measured."""
+_BEFORE_ARRIVAL_S = 2.0
+"""Frames that are fitted although they show no contrast agent yet: they pin the delay."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,6 +28,8 @@ class FlowFit:
 
     mbf_ml_min_g: FloatArray
     """[curve]."""
+    flow_per_s: FloatArray
+    """The same as h(0), per volume of tissue [curve]."""
     mbf_sd_ml_min_g: FloatArray
     """Of noise in the curve, given that model and input function are right, [curve]."""
     delay_s: FloatArray
@@ -71,7 +65,7 @@ def fit_flow(
     frame_weight
         1 for frames that may be used, 0 for others [time].
     model
-        A name of `pipeline.fit.models.MODELS`, or a model.
+        A name of `pipeline.fit.models.MODELS`, ``model-free``, or a model.
     haematocrit
         The agent stays out of the red cells: exchange models see plasma.
     prior
@@ -82,131 +76,62 @@ def fit_flow(
     InvalidStudyError
         There is no model of that name.
     """
-    kinetic = model_named(model) if isinstance(model, str) else model
+    kinetic = None if model == model_free.NAME else model_named(model)
+    longest_s = model_free.AFTER_FIRST_PASS_S if kinetic is None else kinetic.after_first_pass_s
+    window = _window(time_s, input_function, longest_s, frame_weight)
+    inside, everywhere = (Convolution(input_function, time) for time in (time_s[window], time_s))
+    used = torch.as_tensor(window)
+    fitter: Fitter
+    if kinetic is None:
+        fitter = model_free.ModelFree(used, inside, everywhere)
+    else:
+        fitter = Parametric(kinetic, prior or kinetic.prior, haematocrit, used, inside, everywhere)
     usable = np.asarray(np.isfinite(curves_mmol_l).all(axis=1))
-    window = _window(time_s, input_function, kinetic, frame_weight)
-    batches = _Batches(
-        model=kinetic,
-        prior=prior or kinetic.prior,
-        haematocrit=haematocrit,
-        window=torch.as_tensor(window),
-        inside=Convolution(input_function, time_s[window]),
-        everywhere=Convolution(input_function, time_s),
-    )
     data = torch.as_tensor(curves_mmol_l[usable], dtype=DTYPE)
-    parts = [batches.fit(batch) for batch in torch.split(data, BATCH) if batch.numel()]
-    return _assemble(kinetic, usable, curves_mmol_l.shape, parts)
+    parts = [fitter.fit(batch) for batch in torch.split(data, BATCH) if batch.numel()]
+    return _assemble(usable, curves_mmol_l.shape, parts)
 
 
 def _window(
     time_s: FloatArray,
     input_function: InputFunction,
-    model: Model,
+    after_first_pass_s: float,
     frame_weight: FloatArray | None,
 ) -> BoolArray:
     """Which frames are fitted [time]: from just before the bolus on, as long as the model holds."""
-    end_s = input_function.first_pass_end_s + model.after_first_pass_s
-    window = (time_s >= input_function.arrival_s - 2.0) & (time_s <= end_s)
+    window = (time_s >= input_function.arrival_s - _BEFORE_ARRIVAL_S) & (
+        time_s <= input_function.first_pass_end_s + after_first_pass_s
+    )
     if frame_weight is not None:
         window &= np.asarray(frame_weight) > 0.0
     return window
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _BatchFit:
-    position: Tensor
-    sd_log_flow: Tensor
-    too_noisy: Tensor
-    at_bound: Tensor
-    fitted: Tensor
+def _assemble(usable: BoolArray, shape: tuple[int, ...], parts: list[BatchFit]) -> FlowFit:
+    """Put the batches together and the curves that were not fitted back in."""
 
+    def column(values: list[torch.Tensor]) -> FloatArray:
+        filled = np.full(shape[:1], np.nan)
+        if values:
+            filled[usable] = torch.cat(values).numpy()
+        return filled
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Batches:
-    """What all batches of curves share."""
-
-    model: Model
-    prior: Prior
-    haematocrit: float
-    window: Tensor
-    inside: Convolution
-    everywhere: Convolution
-
-    def problem(self, convolution: Convolution) -> solver.Problem:
-        return solver.Problem(self.model, self.prior, convolution, self.haematocrit)
-
-    def fit(self, data: Tensor) -> _BatchFit:
-        """Fit with an assumed noise, measure the noise, drop outliers, fit again."""
-        problem, data = self.problem(self.inside), data[:, self.window]
-        height = data.abs().amax(dim=1, keepdim=True).clamp(min=1e-3)
-        weight = torch.ones_like(data) / (_NOISE_START_SHARE * height) ** 2
-        first = solver.solve(problem, data, weight, _start(problem, data))
-        weight = _measured_weight(problem, data, first)
-        position = solver.solve(problem, data, weight, first)
-        variance = solver.covariance(problem, position, weight)[:, 0, 0]
-        near = 1e-3 * problem.prior_spread
-        at_bound = (position < problem.lowest + near) | (position > problem.highest - near)
-        signal = (weight * problem.curves(position) ** 2).sum(dim=1).sqrt()
-        return _BatchFit(
-            position=position,
-            sd_log_flow=variance.sqrt(),
-            too_noisy=(variance.sqrt() > TOO_NOISY_SHARE) | (signal < LEAST_SIGNAL),
-            at_bound=at_bound[:, [0, -1]].any(dim=1),
-            fitted=self.problem(self.everywhere).curves(position),
-        )
-
-
-def _start(problem: solver.Problem, data: Tensor) -> Tensor:
-    """Nearest of a few curves over flow and delay, with all else at the prior's mean."""
-    flows = torch.linspace(float(problem.lowest[0]), float(problem.highest[0]), 24)[4:]
-    delays = torch.arange(0.0, 3.1, 0.5)
-    atoms = problem.prior_mean.repeat(flows.numel() * delays.numel(), 1)
-    atoms[:, 0] = flows.repeat_interleave(delays.numel())
-    atoms[:, -1] = delays.repeat(flows.numel())
-    curves = problem.curves(atoms)
-    distance = (curves**2).sum(dim=1) - 2.0 * data @ curves.T
-    return atoms[distance.argmin(dim=1)]
-
-
-def _measured_weight(problem: solver.Problem, data: Tensor, position: Tensor) -> Tensor:
-    """Inverse variance of each sample from the residuals; 0 for outlier frames."""
-    residual = data - problem.curves(position)
-    spread = residual.abs().median(dim=1, keepdim=True).values / 0.6745
-    kept = (residual.abs() <= OUTLIER_SCORE * spread).to(data.dtype)
-    freedom = (kept.sum(dim=1) - position.shape[1]).clamp(min=1.0)
-    variance = (kept * residual**2).sum(dim=1) / freedom
-    return kept / variance.clamp(min=1e-12)[:, None]
-
-
-def _assemble(
-    model: Model, usable: BoolArray, shape: tuple[int, ...], parts: list[_BatchFit]
-) -> FlowFit:
-    names = [parameter.name for parameter in model.parameters]
-    columns = {name: np.full(shape[0], np.nan) for name in (*names, "delay_s", "sd_log_flow")}
     status = np.full(shape[0], FitStatus.NOT_FITTED.value)
     fitted = np.full(shape, np.nan)
     if parts:
-        position = torch.cat([part.position for part in parts])
-        for index, name in enumerate(names):
-            columns[name][usable] = position[:, index].exp().numpy()
-        columns["delay_s"][usable] = position[:, -1].numpy()
-        columns["sd_log_flow"][usable] = torch.cat([part.sd_log_flow for part in parts]).numpy()
+        status[usable] = torch.cat([part.status for part in parts]).numpy()
         fitted[usable] = torch.cat([part.fitted for part in parts]).numpy()
-        status[usable] = torch.cat([_status(part) for part in parts]).numpy()
-    mbf = flow_ml_min_g(1.0) * columns[names[0]]
+    flow_per_s = column([part.flow_per_s for part in parts])
+    to_flow = flow_ml_min_g(1.0)
     return FlowFit(
-        mbf_ml_min_g=mbf,
-        mbf_sd_ml_min_g=mbf * columns["sd_log_flow"],
-        delay_s=columns["delay_s"],
+        mbf_ml_min_g=to_flow * flow_per_s,
+        flow_per_s=flow_per_s,
+        mbf_sd_ml_min_g=to_flow * column([part.flow_sd_per_s for part in parts]),
+        delay_s=column([part.delay_s for part in parts]),
         status=status,
         fitted_mmol_l=fitted,
-        parameters={name: columns[name] for name in names[1:]},
+        parameters={
+            name: column([part.parameters[name] for part in parts])
+            for name in (parts[0].parameters if parts else ())
+        },
     )
-
-
-def _status(part: _BatchFit) -> Tensor:
-    status = torch.full(part.at_bound.shape, FitStatus.CONVERGED.value)
-    status[part.at_bound] = FitStatus.AT_BOUND.value
-    status[part.too_noisy] = FitStatus.TOO_NOISY.value
-    status[~part.sd_log_flow.isfinite()] = FitStatus.FAILED.value
-    return status

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.fit import model_free
 from pipeline.fit.flow import FlowFit
 from pipeline.fit.models import Model, Prior, model_named
 from pipeline.result import FitStatus
@@ -20,7 +21,7 @@ _NORMAL_MAD = 1.4826
 """Standard deviation over median absolute deviation of a normal distribution."""
 
 
-def learned_prior(fits: Sequence[FlowFit], model: str | Model) -> Prior:
+def learned_prior(fits: Sequence[FlowFit], model: str | Model) -> Prior | None:
     """Learn the prior of one heart in one state from fits made with the general prior.
 
     Parameters
@@ -34,9 +35,11 @@ def learned_prior(fits: Sequence[FlowFit], model: str | Model) -> Prior:
     -------
     Median and robust spread of each parameter over the converged curves, the spread not below what
     the model allows within a heart; flow as in general. The general prior where too few curves
-    converged.
+    converged; None for deconvolution without a model, which has nothing to learn.
     """
-    kinetic = model_named(model) if isinstance(model, str) else model
+    if model == model_free.NAME:
+        return None
+    kinetic = model_named(model)
     general = kinetic.prior
     converged = [fit.status == FitStatus.CONVERGED for fit in fits]
     if sum(int(np.count_nonzero(one)) for one in converged) < LEAST_CURVES:

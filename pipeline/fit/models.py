@@ -61,6 +61,10 @@ class Model:
     delay: Delay
     after_first_pass_s: float
     """How long after the end of the first pass the model still describes the tissue."""
+    vascular: str | None = None
+    """The parameter that is a volume in instant equilibrium with the input, where there is one."""
+    n_searches: int = 1
+    """Starts that are followed to the end: several where no prior leaves a single valley."""
 
     @property
     def prior(self) -> Prior:
@@ -166,16 +170,18 @@ BTEX: Final = Model(
 MODELS: Final[Mapping[str, Model]] = {model.name: model for model in (FERMI, TWO_COMPARTMENT, BTEX)}
 
 
-def model_named(name: str) -> Model:
-    """Look a model up.
+def model_named(model: str | Model) -> Model:
+    """Look a model up by name; a model is returned as it is.
 
     Raises
     ------
     InvalidStudyError
         There is no model of that name.
     """
+    if isinstance(model, Model):
+        return model
     try:
-        return MODELS[name]
+        return MODELS[model]
     except KeyError:
         known = ", ".join(MODELS)
-        raise InvalidStudyError(f"no kinetic model '{name}'; there are {known}") from None
+        raise InvalidStudyError(f"no kinetic model '{model}'; there are {known}") from None

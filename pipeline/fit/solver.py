@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pipeline.fit.convolution import DTYPE, Convolution, behind_front
+from pipeline.fit.convolution import DTYPE, Convolution, at_front, behind_front
 from pipeline.fit.models import Model, Prior
 
 _DIFFERENCE = 3e-3
@@ -24,7 +24,7 @@ of cost is one standard deviation, so what remains is far inside the noise."""
 _LARGEST_STEP = 1.0
 """In any parameter; keeps the first steps inside the region where the linearisation holds."""
 
-_ITERATIONS = 25
+_ITERATIONS = 50
 
 
 class Problem:
@@ -35,6 +35,8 @@ class Problem:
     ) -> None:
         self._model, self._convolution = model, convolution
         self._haematocrit = haematocrit
+        names = [parameter.name for parameter in model.parameters]
+        self._vascular = None if model.vascular is None else names.index(model.vascular)
         self.lowest = torch.tensor(
             [*(math.log(one.lowest) for one in model.parameters), model.delay.lowest_s], dtype=DTYPE
         )
@@ -47,11 +49,12 @@ class Problem:
 
     def curves(self, position: Tensor) -> Tensor:
         """Model curves [curve, time]."""
-        time = self._convolution.lag_s - position[:, -1:]
-        response = self._model.impulse_response(
-            time.clamp(min=0.0), position[:, :-1].exp(), self._haematocrit
-        )
-        return (response * behind_front(time)) @ self._convolution.matrix
+        time, parameters = self._convolution.lag_s - position[:, -1:], position[:, :-1].exp()
+        response = self._model.impulse_response(time.clamp(min=0.0), parameters, self._haematocrit)
+        weights = response * behind_front(time)
+        if self._vascular is not None:
+            weights = weights + parameters[:, self._vascular, None] * at_front(time)
+        return weights @ self._convolution.matrix
 
     def linearise(self, position: Tensor) -> tuple[Tensor, Tensor]:
         """Model curves [curve, time] and Jacobian [curve, time, parameter + 1]."""
@@ -65,7 +68,11 @@ class Problem:
     def cost(self, position: Tensor, data: Tensor, weight: Tensor) -> Tensor:
         """Squared weighted residuals plus squared distance from the prior, [curve]."""
         misfit = (weight * (data - self.curves(position)) ** 2).sum(dim=1)
-        return misfit + (((position - self.prior_mean) / self.prior_spread) ** 2).sum(dim=1)
+        return misfit + self.prior_cost(position)
+
+    def prior_cost(self, position: Tensor) -> Tensor:
+        """Squared distance from the prior in standard deviations, [curve]."""
+        return (((position - self.prior_mean) / self.prior_spread) ** 2).sum(dim=1)
 
 
 @dataclass(kw_only=True, eq=False)

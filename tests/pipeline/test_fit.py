@@ -34,7 +34,7 @@ def stress_curve():
     return plug_flow_exchange(TIME_S, blood_curve, delay_s=1.0, **HEALTHY_STRESS)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [*MODELS, "model-free"])
 def test_flow_is_proportional_to_the_curve_over_the_input(model, stress_curve):
     whole = input_of()
     doubled = InputFunction(
@@ -49,7 +49,7 @@ def test_flow_is_proportional_to_the_curve_over_the_input(model, stress_curve):
     assert other.mbf_ml_min_g == pytest.approx(one.mbf_ml_min_g, rel=1e-6)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [*MODELS, "model-free"])
 def test_a_later_curve_changes_the_delay_and_not_the_flow(model):
     curves = np.array(
         [

@@ -11,6 +11,7 @@ def fit_of(flows, n_times=3):
     status = np.where(np.isfinite(flows), FitStatus.CONVERGED.value, FitStatus.NOT_FITTED.value)
     return FlowFit(
         mbf_ml_min_g=flows,
+        flow_per_s=flows / 60.0,
         mbf_sd_ml_min_g=0.1 * flows,
         delay_s=np.ones_like(flows),
         status=status,
