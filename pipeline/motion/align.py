@@ -1,15 +1,17 @@
 """The stage: frames of one slice in, aligned frames with their displacement and weight out."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.motion.accept import agreement, is_better, usable
+from pipeline.motion.accept import agreement, bends_well, is_better, usable
+from pipeline.motion.breathing import halves, modes
 from pipeline.motion.bulk import refine, track
-from pipeline.motion.edges import prepare
-from pipeline.motion.warp import translate
+from pipeline.motion.edges import Canvas, prepare
+from pipeline.motion.warp import displace
 from pipeline.result import AlignedSeries, Box
 from pipeline.study import FloatArray
 
@@ -62,41 +64,86 @@ def align_together(
     source = torch.from_numpy(np.stack(frames).astype(np.float32)).to(device)
     times = torch.from_numpy(np.stack(time_s).astype(np.float64)).to(device)
     canvas = prepare(source, boxes, spacing_mm, LARGEST_DISPLACEMENT_MM)
-    shift = refine(canvas, track(canvas, times, reference_frames), reference_frames)
-    before, after = agreement(canvas, torch.zeros_like(shift)), agreement(canvas, shift)
-    better = is_better(before, after)
-    weight = usable(torch.where(better[:, None], after, before))
+    motion = _find(canvas, times, reference_frames, spacing_mm)
     return tuple(
-        _result(
-            source[number],
-            shift[number] if better[number] else None,
-            weight[number],
-            reference,
-            spacing_mm,
-        )
+        _result(source[number], motion, number, boxes[number], reference, spacing_mm)
         for number, reference in enumerate(reference_frames)
     )
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Motion:
+    """What was found and kept for every slice of a batch."""
+
+    canvas: Canvas
+    shift: Tensor
+    """[slice, time, 2] in pixels; zero where doing nothing is as good."""
+    field: Tensor
+    """Displacement beyond shift on the window [slice, time, 2, row, column]; zero where rigid."""
+    moved: Tensor
+    bent: Tensor
+    """Whether each slice has shift, and a field [slice]."""
+    usable: Tensor
+    """[slice, time]."""
+
+
+def _find(
+    canvas: Canvas,
+    time_s: Tensor,
+    reference_frames: Sequence[int],
+    spacing_mm: tuple[float, float],
+) -> _Motion:
+    """Rigid step, non-rigid step, each kept only where it helps."""
+    shift = refine(canvas, track(canvas, time_s, reference_frames), reference_frames)
+    still, rigid = agreement(canvas, torch.zeros_like(shift)), agreement(canvas, shift)
+    moved = is_better(still, rigid)
+    shift = torch.where(moved[:, None, None], shift, 0.0)
+    rigid = torch.where(moved[:, None], rigid, still)
+    first, second = halves(canvas, shift, usable(rigid), spacing_mm)
+    amplitude = modes(shift)
+    even = torch.arange(shift.shape[1], device=shift.device) % 2 == 0
+    foretold = torch.where(
+        even[None, :, None, None, None], _bend(amplitude, second), _bend(amplitude, first)
+    )
+    bent = moved & bends_well(canvas, shift, rigid, foretold)
+    field = torch.where(
+        bent[:, None, None, None, None], _bend(amplitude, (first + second) / 2), 0.0
+    )
+    good = usable(agreement(canvas, shift, field))
+    return _Motion(canvas=canvas, shift=shift, field=field, moved=moved, bent=bent, usable=good)
+
+
+def _bend(amplitude: Tensor, per_mode: Tensor) -> Tensor:
+    """Field of every frame [slice, time, 2, row, column] from those of the modes."""
+    return torch.einsum("stm,smcyx->stcyx", amplitude, per_mode)
+
+
 def _result(
     frames: Tensor,
-    shift: Tensor | None,
-    weight: Tensor,
+    motion: _Motion,
+    number: int,
+    box: Box,
     reference_frame: int,
     spacing_mm: tuple[float, float],
 ) -> AlignedSeries:
-    """Move the frames of one slice; `shift` is None where they stay."""
-    moved = frames
-    if shift is not None:
-        height, width = frames.shape[-2:]
-        moved = translate(frames[:, None], shift, (0, 0), (height, width))[:, 0]
-        moved[reference_frame] = frames[reference_frame]
-    bulk = np.zeros((len(frames), 2)) if shift is None else shift.cpu().numpy().astype(float)
+    """Displace the frames of one slice as a whole, in one interpolation."""
+    shift, bent, moved = motion.shift[number], bool(motion.bent[number]), bool(motion.moved[number])
+    size = (frames.shape[1], frames.shape[2])
+    whole = shift[:, :, None, None].expand(-1, -1, *size)
+    if bent:
+        whole = whole + motion.canvas.outspread(motion.field[number], box, size)
+    aligned = frames
+    if moved:
+        aligned = displace(frames[:, None], whole)[:, 0]
+        aligned[reference_frame] = frames[reference_frame]
+    spacing = np.asarray(spacing_mm)
     return AlignedSeries(
-        frames=moved.cpu().numpy(),
+        frames=aligned.cpu().numpy(),
         reference_frame=reference_frame,
-        bulk_displacement_mm=bulk * np.asarray(spacing_mm),
-        displacement_mm=None,
-        frame_weight=weight.cpu().numpy().astype(float),
-        method="none" if shift is None else "rigid",
+        bulk_displacement_mm=shift.cpu().numpy().astype(float) * spacing,
+        displacement_mm=(
+            whole.cpu().numpy() * spacing.astype(np.float32)[:, None, None] if bent else None
+        ),
+        frame_weight=motion.usable[number].cpu().numpy().astype(float),
+        method="rigid and non-rigid" if bent else "rigid" if moved else "none",
     )

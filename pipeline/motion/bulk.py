@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.motion.edges import Canvas
+from pipeline.motion.mismatch import mismatch
 
 NEIGHBOURS = 30
 """Frames, nearest in time, whose mean edges a frame is searched for. Few would be closer in
@@ -60,9 +61,6 @@ def track(canvas: Canvas, time_s: Tensor, reference_frames: Sequence[int]) -> Te
 def refine(canvas: Canvas, shift: Tensor, reference_frames: Sequence[int]) -> Tensor:
     """Improve all translations together, below the pixel (Gauss-Newton towards the mean edges).
 
-    Only what the template does not explain counts, in edges and in their slopes, so that a frame
-    with weaker edges than others is not displaced by that.
-
     Returns
     -------
     [slice, time, (row, column)] in pixels, zero at the reference frames.
@@ -70,16 +68,14 @@ def refine(canvas: Canvas, shift: Tensor, reference_frames: Sequence[int]) -> Te
     every = torch.arange(shift.shape[0], device=shift.device)
     fixed = torch.tensor(reference_frames, device=shift.device)
     limit = shift.new_tensor(canvas.margin)
+    every_frame = torch.ones(shift.shape[:2], dtype=torch.bool, device=shift.device)
     for _ in range(ITERATIONS):
         moved = canvas.unit(canvas.moved(shift))
-        template = canvas.unit(moved.mean(1, keepdim=True)).expand_as(moved)
-        rest = _without(canvas, moved, template)
-        down, across = (
-            _without(canvas, slope, template) for slope in torch.gradient(moved, dim=(-2, -1))
+        seen = mismatch(canvas, moved, every_frame)
+        pull = torch.stack(
+            [canvas.product(slope, seen.rest) for slope in (seen.down, seen.across)], dim=-1
         )
-        normal = _matrix(canvas, down, across)
-        pull = torch.stack([canvas.product(down, rest), canvas.product(across, rest)], dim=-1)
-        step = -torch.linalg.solve(normal, pull[..., None])[..., 0]
+        step = -torch.linalg.solve(_matrix(canvas, seen.down, seen.across), pull[..., None])[..., 0]
         step = step.clamp(-LONGEST_STEP_PIXELS, LONGEST_STEP_PIXELS)
         shift = shift + step
         shift = shift - shift[every, fixed][:, None]
@@ -91,11 +87,6 @@ def refine(canvas: Canvas, shift: Tensor, reference_frames: Sequence[int]) -> Te
 
 def _outwards(n_frames: int, reference: int) -> list[int]:
     return [*range(reference, n_frames), *range(reference - 1, -1, -1)]
-
-
-def _without(canvas: Canvas, edges: Tensor, template: Tensor) -> Tensor:
-    """Take away the part of edges along the template, which has length 1."""
-    return edges - canvas.product(edges, template)[:, :, None, None, None] * template
 
 
 def _matrix(canvas: Canvas, down: Tensor, across: Tensor) -> Tensor:

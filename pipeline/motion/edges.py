@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.motion.warp import translate
+from pipeline.motion.warp import displace, translate
 from pipeline.result import Box
 
 TAPER = 0.25
@@ -27,6 +27,9 @@ the outline of the epicardium against lung and fat is all there is to hold on to
 
 SMOOTHING_PIXELS = 0.5
 """SD of the Gaussian before gradients are taken; more of it costs precision (docs/motion.md)."""
+
+FADE_PIXELS = 16
+"""A deformation ends so far beyond the window; shorter, and tissue there would fold."""
 
 NOISE_LEVEL = 4.0
 """e^2 over the median of |grad I|^2: most pixels hold noise, and their edges shall not count."""
@@ -48,9 +51,43 @@ class Canvas:
         """Rows and columns of the window."""
         return self.weight.shape[-2], self.weight.shape[-1]
 
-    def moved(self, shift: Tensor) -> Tensor:
-        """Return the edges in the window after translation by shift [slice, time, 2]."""
-        return translate(self.edges, shift, self.margin, self.size)
+    def only(self, frames: slice) -> "Canvas":
+        """Return the canvas of some of the frames."""
+        return Canvas(edges=self.edges[:, frames], weight=self.weight, margin=self.margin)
+
+    def moved(self, shift: Tensor, field: Tensor | None = None) -> Tensor:
+        """Return the edges in the window after displacement.
+
+        Parameters
+        ----------
+        shift
+            [slice, time, 2].
+        field
+            Displacement beyond shift [slice, time, 2, row, column of the window].
+        """
+        if field is None:
+            return translate(self.edges, shift, self.margin, self.size)
+        whole = field + shift[..., None, None]
+        return displace(self.edges, whole, self.margin)
+
+    def outspread(self, field: Tensor, box: Box, size: tuple[int, int]) -> Tensor:
+        """Continue a field of the window of one slice to whole images of `size`.
+
+        Parameters
+        ----------
+        field
+            [time, 2, row, column of the window].
+        box
+            The box of the slice.
+
+        Returns
+        -------
+        [time, 2, row, column]; beyond the window the field fades to zero.
+        """
+        first = _corner(box, self.size)
+        rows, row_fade = _continued(size[0], first[0], self.size[0], like=field)
+        columns, column_fade = _continued(size[1], first[1], self.size[1], like=field)
+        return field[..., rows, :][..., columns] * row_fade[:, None] * column_fade
 
     def product(self, one: Tensor, other: Tensor) -> Tensor:
         """Inner product under the window: [slice, time, 3, row, column] each, to [slice, time]."""
@@ -94,12 +131,28 @@ def _cut(frames: Tensor, box: Box, size: tuple[int, int], margin: tuple[int, int
 
     Outside the image its border continues: no edge is invented there.
     """
-    height, width = size[0] + 2 * margin[0], size[1] + 2 * margin[1]
-    first_row = (box.row_start + box.row_stop - height) // 2
-    first_column = (box.column_start + box.column_stop - width) // 2
-    rows = torch.arange(first_row, first_row + height).clamp(0, frames.shape[-2] - 1)
-    columns = torch.arange(first_column, first_column + width).clamp(0, frames.shape[-1] - 1)
-    return frames[:, rows.to(frames.device)][:, :, columns.to(frames.device)]
+    first = _corner(box, size)
+    ranges = [
+        torch.arange(start - away, start + n + away, device=frames.device).clamp(0, last - 1)
+        for start, n, away, last in zip(first, size, margin, frames.shape[-2:], strict=True)
+    ]
+    return frames[:, ranges[0]][:, :, ranges[1]]
+
+
+def _corner(box: Box, size: tuple[int, int]) -> tuple[int, int]:
+    """First row and column of a window of `size` around a box."""
+    return (
+        (box.row_start + box.row_stop - size[0]) // 2,
+        (box.column_start + box.column_stop - size[1]) // 2,
+    )
+
+
+def _continued(total: int, first: int, n: int, *, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Nearest pixel of the window for each pixel of an axis, and how much of it remains there."""
+    at = torch.arange(total, device=like.device) - first
+    nearest = at.clamp(0, n - 1)
+    beyond = (at - nearest).abs().to(like.dtype) / FADE_PIXELS
+    return nearest, 0.5 + 0.5 * torch.cos(torch.pi * beyond.clamp_max(1.0))
 
 
 def _edges(images: Tensor, margin: tuple[int, int]) -> Tensor:

@@ -28,29 +28,38 @@ def sample(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     )
 
 
-def translate(
-    images: Tensor, shift: Tensor, origin: tuple[int, int], size: tuple[int, int]
-) -> Tensor:
-    """Cut the window at `origin` with `size` out of each image, displaced by `shift`.
+def displace(images: Tensor, field: Tensor, origin: tuple[int, int] = (0, 0)) -> Tensor:
+    """Show in each pixel of a window what the image has at that pixel plus the field.
 
     Parameters
     ----------
     images
         [..., channel, row, column].
-    shift
-        [..., (row, column)] in pixels: output pixel x shows the image at x + shift.
+    field
+        [..., (row, column), row out, column out] in pixels.
+    origin
+        Where the window begins on the image.
 
     Returns
     -------
     [..., channel, row out, column out].
     """
-    lead = images.shape[:-3]
-    flat, by = images.flatten(0, -4), shift.flatten(0, -2)
-    rows = torch.arange(size[0], dtype=images.dtype, device=images.device) + origin[0]
-    columns = torch.arange(size[1], dtype=images.dtype, device=images.device) + origin[1]
+    lead, (height, width) = images.shape[:-3], field.shape[-2:]
+    by = field.reshape(-1, 2, height, width)
+    rows = torch.arange(height, dtype=images.dtype, device=images.device) + origin[0]
+    columns = torch.arange(width, dtype=images.dtype, device=images.device) + origin[1]
     moved = sample(
-        flat,
-        (rows + by[:, :1])[:, :, None].expand(-1, -1, size[1]),
-        (columns + by[:, 1:])[:, None, :].expand(-1, size[0], -1),
+        images.reshape(-1, *images.shape[-3:]), rows[:, None] + by[:, 0], columns + by[:, 1]
     )
     return moved.reshape(*lead, *moved.shape[1:])
+
+
+def translate(
+    images: Tensor, shift: Tensor, origin: tuple[int, int], size: tuple[int, int]
+) -> Tensor:
+    """Cut the window at `origin` with `size` out of each image, displaced by `shift`.
+
+    `shift` is [..., (row, column)] in pixels; otherwise as `displace`.
+    """
+    field = shift[..., None, None].expand(*shift.shape, *size)
+    return displace(images, field, origin)

@@ -30,7 +30,13 @@ def breathing(n: int, amplitude_pixels: float) -> np.ndarray:
     return amplitude_pixels * np.stack([depth, 0.35 * depth], axis=1)
 
 
-def simulate_heart(displacement: np.ndarray, noise: float = 0.02, seed: int = 0) -> MovingHeart:
+def simulate_heart(
+    displacement: np.ndarray,
+    noise: float = 0.02,
+    seed: int = 0,
+    turn_rad: np.ndarray | None = None,
+) -> MovingHeart:
+    """`turn_rad`: how far the heart is turned around its axis in each frame."""
     rng = np.random.default_rng(seed)
     time_s = 0.9 * np.arange(len(displacement))
     right = _bolus(time_s, 7, 3.5)
@@ -38,12 +44,15 @@ def simulate_heart(displacement: np.ndarray, noise: float = 0.02, seed: int = 0)
     wall = 0.5 * _bolus(time_s, 16, 9)
     rows, columns = np.mgrid[:SIZE, :SIZE].astype(float)
     frames, masks = [], []
+    turn = np.zeros(len(displacement)) if turn_rad is None else turn_rad
     for k, (down, across) in enumerate(displacement):
-        y, x = rows - CENTRE[0] - down, columns - CENTRE[1] - across
-        outer, inner = _inside(13 - np.hypot(y, x)), _inside(8 - np.hypot(y, x))
+        y, x = _turned(rows - CENTRE[0] - down, columns - CENTRE[1] - across, turn[k])
+        radius = np.hypot(y / 1.2, x)  # not round: turning shows
+        outer, inner = _inside(13 - radius), _inside(8 - radius)
         papillary = inner * _inside(1.8 - np.hypot(np.abs(y) - 3.5, x - 4))
         crescent = _inside(13 - np.hypot(y / 1.1, x + 13)) * (1 - outer)
-        image = 0.05 + 0.5 * _inside(10 - columns) + 0.4 * _inside(y - 34 - x**2 / 90)
+        liver = _inside(rows - CENTRE[0] - down - 34 - (columns - CENTRE[1]) ** 2 / 90)
+        image = 0.05 + 0.5 * _inside(10 - columns) + 0.4 * liver
         image = image * (1 - outer) * (1 - crescent) + crescent * (0.1 + right[k])
         image += (outer - inner + papillary) * (0.14 + wall[k])
         image += (inner - papillary) * (0.1 + left[k])
@@ -59,6 +68,12 @@ def simulate_heart(displacement: np.ndarray, noise: float = 0.02, seed: int = 0)
         wall=np.asarray(masks),
         reference_frame=reference,
     )
+
+
+def _turned(y: np.ndarray, x: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
+    """Turn the heart, and less and less of what is further away."""
+    near = angle * np.exp(-((np.hypot(y, x) / 30) ** 4))
+    return np.cos(near) * y - np.sin(near) * x, np.sin(near) * y + np.cos(near) * x
 
 
 def _inside(distance: np.ndarray) -> np.ndarray:

@@ -2,10 +2,23 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
-from pipeline.motion import align
-from pipeline.result import AlignedSeries
-from tests.pipeline.moving_heart import BOX, SPACING_MM, MovingHeart, breathing, simulate_heart
+from pipeline.motion import align, align_together
+from pipeline.motion.accept import SMALLEST_JACOBIAN, agreement, bends_well, jacobian
+from pipeline.motion.bulk import refine, track
+from pipeline.motion.edges import Canvas, prepare
+from pipeline.motion.warp import displace
+from pipeline.result import AlignedSeries, Box
+from tests.pipeline.moving_heart import (
+    BOX,
+    CENTRE,
+    SIZE,
+    SPACING_MM,
+    MovingHeart,
+    breathing,
+    simulate_heart,
+)
 
 
 def aligned(heart: MovingHeart) -> AlignedSeries:
@@ -106,3 +119,105 @@ def test_a_frame_of_another_heart_phase_gets_no_weight(breathing_heart):
 
 def test_every_frame_of_a_good_series_has_full_weight(breathing_result):
     assert (breathing_result.frame_weight == 1).all()
+
+
+TURN_RAD_PER_PIXEL = 0.02
+
+
+@pytest.fixture(scope="module")
+def turning_heart() -> MovingHeart:
+    """Ten degrees at the deepest breath: two pixels at the wall."""
+    displacement = breathing(50, amplitude_pixels=9)
+    return simulate_heart(displacement, turn_rad=TURN_RAD_PER_PIXEL * displacement[:, 0])
+
+
+@pytest.fixture(scope="module")
+def turning_result(turning_heart) -> AlignedSeries:
+    return aligned(turning_heart)
+
+
+def true_field_pixels(heart: MovingHeart) -> np.ndarray:
+    """Displacement of the tissue at each pixel of the reference frame [time, 2, row, column]."""
+    depth = breathing(50, amplitude_pixels=9)
+    deepest = depth[heart.reference_frame]
+    rows, columns = np.mgrid[:SIZE, :SIZE].astype(float)
+    y, x = rows - CENTRE[0] - deepest[0], columns - CENTRE[1] - deepest[1]
+    angle = TURN_RAD_PER_PIXEL * (depth[:, 0] - deepest[0])[:, None, None]
+    # near the axis the heart turns as a whole, against the angle by which it is looked up
+    turned = np.stack(
+        [np.cos(angle) * y + np.sin(angle) * x - y, np.cos(angle) * x - np.sin(angle) * y - x],
+        axis=1,
+    )
+    return turned + heart.displacement_pixels[:, :, None, None]
+
+
+def test_a_heart_that_turns_as_it_breathes_is_followed(turning_heart, turning_result):
+    assert turning_result.method == "rigid and non-rigid"
+    wall = turning_heart.wall[turning_heart.reference_frame]
+    truth = true_field_pixels(turning_heart)[:, :, wall]
+    bulk = (turning_result.bulk_displacement_mm / SPACING_MM)[:, :, None]
+    whole = turning_result.displacement_mm[:, :, wall] / SPACING_MM[0]
+    rigid_error = np.linalg.norm(bulk - truth, axis=1).mean()
+    error = np.linalg.norm(whole - truth, axis=1).mean()
+    assert error < 0.8 * rigid_error
+
+
+def test_a_deformation_can_be_undone(turning_result):
+    field = torch.from_numpy(turning_result.displacement_mm / SPACING_MM[0])
+    back = torch.zeros_like(field)
+    for _ in range(30):
+        back = -displace(field, back)
+    there_and_back = back + displace(field, back)
+    assert there_and_back[:, :, 12:-12, 12:-12].abs().max() < 0.05
+    assert jacobian(field).min() > SMALLEST_JACOBIAN
+
+
+def test_a_heart_that_only_shifts_is_hardly_bent(breathing_heart, breathing_result):
+    if breathing_result.displacement_mm is None:
+        return
+    wall = breathing_heart.wall[breathing_heart.reference_frame]
+    bent = breathing_result.displacement_mm[:, :, wall] / SPACING_MM[0]
+    truth = breathing_heart.displacement_pixels[:, :, None]
+    assert np.linalg.norm(bent - truth, axis=1).mean() < 0.3
+
+
+def test_slices_aligned_together_come_out_as_alone(breathing_heart, breathing_result):
+    other = simulate_heart(breathing(40, amplitude_pixels=5), seed=1)
+    other_box = Box(row_start=30, row_stop=80, column_start=26, column_stop=80)
+    together = align_together(
+        [breathing_heart.frames, other.frames],
+        [breathing_heart.time_s, other.time_s],
+        [BOX, other_box],
+        [breathing_heart.reference_frame, other.reference_frame],
+        SPACING_MM,
+    )
+    alone = align(other.frames, other.time_s, other_box, other.reference_frame, SPACING_MM)
+    for batched, single in zip(together, (breathing_result, alone), strict=True):
+        assert batched.method == single.method
+        assert np.allclose(
+            batched.bulk_displacement_mm, single.bulk_displacement_mm, atol=0.02 * SPACING_MM[0]
+        )
+
+
+def test_deformations_that_do_not_explain_other_frames_are_refused(turning_heart):
+    canvas, shift = rigid_step(turning_heart)
+    rigid = agreement(canvas, shift)
+    noise = torch.randn(*shift.shape, *canvas.size, generator=torch.Generator().manual_seed(0))
+    smooth = torch.nn.functional.avg_pool2d(noise[0], 9, stride=1, padding=4)[None]
+    assert not bends_well(canvas, shift, rigid, smooth).any()
+
+
+def test_deformations_that_fold_are_refused():
+    rows = torch.arange(40.0)
+    folding = torch.zeros(1, 1, 2, 40, 40)
+    folding[0, 0, 0] = (6 * torch.sin(rows / 4))[:, None]
+    assert jacobian(folding).min() < 0
+    assert jacobian(torch.zeros(1, 1, 2, 40, 40)).allclose(torch.ones(1))
+
+
+def rigid_step(heart: MovingHeart) -> tuple[Canvas, torch.Tensor]:
+    source = torch.from_numpy(heart.frames.astype(np.float32))[None]
+    canvas = prepare(source, [BOX], SPACING_MM, reach_mm=30.0)
+    reference = [heart.reference_frame]
+    shift = track(canvas, torch.from_numpy(heart.time_s)[None], reference)
+    return canvas, refine(canvas, shift, reference)
