@@ -87,6 +87,8 @@ class Spool:
         try:
             _make_folder(root / "incoming")
             _make_folder(root / "instances")
+            for folder in (root.parent.parent, root.parent, root):
+                _flush_folder(folder)  # whoever made them may not have
             self._root = _open_folder(root)
             self._incoming = _open_folder(root / "incoming")
         except OSError as error:
@@ -218,11 +220,15 @@ def _make_folder(folder: Path) -> None:
     if folder.parent != folder:
         _make_folder(folder.parent)
     folder.mkdir(mode=0o750, exist_ok=True)
-    parent = _open_folder(folder.parent)
+    _flush_folder(folder.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = _open_folder(folder)
     try:
-        os.fsync(parent)
+        os.fsync(descriptor)
     finally:
-        os.close(parent)
+        os.close(descriptor)
 
 
 def _open_folder(folder: Path) -> int:
