@@ -111,8 +111,7 @@ class RawSender:
             raise LostError from error
         if kind != 4:
             raise LostError("no answer")
-        status = body.index(struct.pack("<HHI", 0, 0x0900, 2)) + 8
-        return int.from_bytes(body[status : status + 2], "little")
+        return _status(body[6:])
 
     def release(self) -> None:
         """End in order."""
@@ -133,6 +132,17 @@ class RawSender:
                 raise LostError("closed")
             content += part
         return content
+
+
+def _status(command: bytes) -> int:
+    position = 0
+    while position < len(command):
+        _, element, length = struct.unpack_from("<HHI", command, position)
+        position += 8
+        if element == 0x0900:
+            return int.from_bytes(command[position : position + length], "little")
+        position += length
+    raise LostError("an answer without a status")
 
 
 def _data_pdu(data: bytes, control: int) -> bytes:

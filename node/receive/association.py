@@ -81,8 +81,8 @@ class Association:
         self._context_id = 0
         self._sink: _Sink | None = None
 
-    def serve(self) -> None:
-        """Take messages until the peer releases or aborts.
+    def serve(self) -> bool:
+        """Take messages until the peer ends; True where it waits for the answer to its release.
 
         Raises
         ------
@@ -95,11 +95,8 @@ class Association:
                 if kind == wire.DATA_TF:
                     for fragment in messages.fragments(body):
                         self._take(fragment)
-                elif kind == wire.RELEASE_RQ:
-                    self._connection.send(wire.RELEASE_RP)
-                    return
-                elif kind == wire.ABORT:
-                    return
+                elif kind in (wire.RELEASE_RQ, wire.ABORT):
+                    return kind == wire.RELEASE_RQ
                 else:
                     raise wire.UnexpectedPduError("a PDU that has no place in an association")
         finally:

@@ -1,8 +1,9 @@
 """The listening side: one thread accepts, one thread serves each peer, and floods stay outside.
 
-A session is *new* until its association is accepted. New ones are bounded in time and in number:
-when there are too many, the oldest gives way, so that a flood of silent peers never keeps a real
-one from its handshake. The TLS handshake belongs to the peer's own thread for the same reason.
+A session is *new* until its association is accepted, and again after its end. New ones are bounded
+in time and in number: when there are too many, the oldest gives way, so that a flood of silent
+peers never keeps a real one from its handshake. The TLS handshake belongs to the peer's own thread
+for the same reason.
 """
 
 import logging
@@ -110,6 +111,7 @@ class Scp:
                 audit=self._audit,
                 tls=self._tls,
                 admit=self._admit,
+                leave=self._leave,
             )
         except OSError:  # gone before we could look
             stream.close()
@@ -133,6 +135,12 @@ class Scp:
             with self._lock:
                 self._new.pop(session, None)
                 self._established.pop(session, None)
+
+    def _leave(self, session: Session) -> None:
+        """Free the place of an association that has ended, though its peer may still linger."""
+        with self._lock:
+            if session in self._established:
+                self._new[session] = self._established.pop(session)
 
     def _admit(self, session: Session, peer: Peer) -> Refusal | None:
         """Decide about an association, and count it where it may begin."""

@@ -35,6 +35,7 @@ class Session:
         audit: AuditTrail,
         tls: ssl.SSLContext | None,
         admit: Callable[["Session", Peer], Refusal | None],
+        leave: Callable[["Session"], None],
     ) -> None:
         self._stream = stream
         self._settings = settings
@@ -43,6 +44,7 @@ class Session:
         self._audit = audit
         self._tls = tls
         self._admit = admit
+        self._leave = leave
         self._interrupted = False
         self.address = str(stream.getpeername()[0])
 
@@ -128,13 +130,17 @@ class Session:
         self, connection: wire.Connection, association: Association, peer: Peer
     ) -> None:
         began_s = time.monotonic()
-        ending = "released"
+        ending = "aborted by the peer"
         try:
-            association.serve()
+            if association.serve():
+                ending = "released"
+                self._leave(self)  # before the answer, so that the peer may come again at once
+                connection.send(wire.RELEASE_RP)
         except wire.PeerError as error:
             ending = "stopped here" if self._interrupted else str(error)
             self._abort(connection, error)
         finally:
+            self._leave(self)
             _log(peer, association.tally, ending, time.monotonic() - began_s)
             self._report(lambda: self._record_received(peer, association.tally))
         self._hear_out()
