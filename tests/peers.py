@@ -89,20 +89,23 @@ def send(port: int, images: list[Dataset]) -> list[str]:
 class Pacs:
     """A storage SCP that counts what it stores; `answer` and `contexts` make it misbehave."""
 
-    def __init__(self, port: int | None = None, contexts=None, known_callers=()) -> None:
+    def __init__(self, port: int | None = None, contexts=None, known_callers=(), tls=None) -> None:
         self.port = port or free_port()
         self.stored: Counter[str] = Counter()
         self.offered: Counter[str] = Counter()
         self.comments: dict[str, str] = {}
         self.asked: list[Dataset] = []
+        self._connections: list[socket.socket] = []
         self.reports = True
         self.answer: Callable[[Dataset], int] = lambda _: 0x0000
         self._contexts = contexts
         self._known_callers = list(known_callers)
+        self._tls = tls
         self._server = None
 
     def start(self) -> "Pacs":
         handlers = [
+            (evt.EVT_CONN_OPEN, self._note_connection),
             (evt.EVT_C_STORE, self._take),
             (evt.EVT_C_FIND, self._find),
             (evt.EVT_N_ACTION, self._commit),
@@ -125,7 +128,7 @@ class Pacs:
             for sop_class in self._contexts:
                 entity.add_supported_context(sop_class, ImplicitVRLittleEndian)
         self._server = entity.start_server(
-            ("127.0.0.1", self.port), block=False, evt_handlers=handlers
+            ("127.0.0.1", self.port), block=False, evt_handlers=handlers, ssl_context=self._tls
         )
         return self
 
@@ -133,10 +136,10 @@ class Pacs:
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
-            for association in self._server.ae.active_associations:
-                association.abort()
-                association.join(timeout=10)
-            gc.collect()  # what pynetdicom leaves open is noticed here, where it is known
+            for connection in self._connections:  # pynetdicom does not close all of them
+                connection.close()
+            self._connections.clear()
+            gc.collect()
             self._server = None
 
     def _take(self, event) -> int:
@@ -147,6 +150,9 @@ class Pacs:
             self.stored[uid] += 1
             self.comments[uid] = str(event.dataset.get("ImageComments", ""))
         return status
+
+    def _note_connection(self, event) -> None:
+        self._connections.append(event.assoc.dul.socket.socket)
 
     def _find(self, event):
         uid = str(event.identifier.SOPInstanceUID)

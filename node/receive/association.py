@@ -20,9 +20,9 @@ _LONGEST_COMMAND = 2**16
 _LONGEST_ACTION = 16 * 2**20  # a commitment request for 100 000 instances
 _SLACK = 2**16  # some peers count the header in or out of what was agreed
 
-_OPERATION = {
-    VERIFICATION: messages.C_ECHO_RQ,
-    STORAGE_COMMITMENT: messages.N_ACTION_RQ,
+_OPERATIONS = {
+    VERIFICATION: (messages.C_ECHO_RQ,),
+    STORAGE_COMMITMENT: (messages.N_ACTION_RQ, messages.N_EVENT_REPORT_RQ),
 }
 """What may be asked under a service; under all others C-STORE."""
 
@@ -140,13 +140,15 @@ class Association:
             self._finish()
 
     def _sink_for(self, command: Command, context: Context) -> "_Sink":
-        wanted = _OPERATION.get(context.abstract_syntax, messages.C_STORE_RQ)
-        if command.field != wanted:
+        wanted = _OPERATIONS.get(context.abstract_syntax, (messages.C_STORE_RQ,))
+        if command.field not in wanted:
             return _Void(messages.UNRECOGNIZED_OPERATION)
         if command.field == messages.C_ECHO_RQ:
             return _Void(messages.SUCCESS)
         if command.field == messages.N_ACTION_RQ:
             return _Action(command, context, self._take_action)
+        if command.field == messages.N_EVENT_REPORT_RQ:
+            return _Action(command, context, self._take_report)
         if command.sop_class_uid != context.abstract_syntax:
             return _Void(messages.SOP_CLASS_NOT_SUPPORTED)
         incoming = self._intake.begin(
@@ -179,6 +181,9 @@ class Association:
         if report is not None:
             self._due.append((self._context_id, context, report))
         return status
+
+    def _take_report(self, _command: Command, context: Context, data: bytes) -> int:
+        return self._desk.hear(data, context.transfer_syntax)
 
     def _send_reports(self) -> None:
         """Report what was asked on this association, after the answer to the asking."""
@@ -238,7 +243,7 @@ class _Store:
 
 
 class _Action:
-    """Takes the data set of an N-ACTION."""
+    """Takes the data set of an N-ACTION or an N-EVENT-REPORT."""
 
     def __init__(
         self, command: Command, context: Context, take: Callable[[Command, Context, bytes], int]

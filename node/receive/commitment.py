@@ -19,6 +19,7 @@ from node.config import Receive
 from node.errors import EncodingError, UnreadableInstanceError
 from node.index.arrivals import InstanceRow, find_instances
 from node.index.commitments import CommitmentRequest, add_request, mark_told
+from node.index.confirmations import record_report
 from node.receive.header import is_uid
 from node.receive.part10 import read_file_header
 from node.spool import Spool
@@ -83,6 +84,20 @@ class CommitmentDesk:
         except sa.exc.SQLAlchemyError as error:
             LOGGER.error("commitment: the index fails (%s)", type(error).__name__)  # noqa: TRY400  its text may repeat values
             return _PROCESSING_FAILURE, None
+
+    def hear(self, data: bytes, transfer_syntax_uid: str) -> int:
+        """Take what a PACS reports about results that we sent to it; return the status."""
+        try:
+            implicit = transfer_syntax_uid == ImplicitVRLittleEndian
+            report = decode(BytesIO(data), implicit, is_little_endian=True)
+            record_report(self._index, report, time.time())
+        except sa.exc.SQLAlchemyError as error:
+            LOGGER.error("commitment: the index fails (%s)", type(error).__name__)  # noqa: TRY400  its text may repeat values
+            return _PROCESSING_FAILURE
+        except Exception:  # noqa: BLE001  whatever a stranger's data set does to the decoder
+            LOGGER.warning("a commitment report cannot be read")
+            return _INVALID_ARGUMENT
+        return _SUCCESS
 
     def told(self, report: Report) -> None:
         """Note that the peer has confirmed the report."""

@@ -35,5 +35,7 @@ def supported_contexts() -> list[PresentationContext]:
     """Return the presentation contexts that are offered to every peer."""
     storage = [build_context(sop_class, list(TRANSFER_SYNTAXES)) for sop_class in STORAGE_CLASSES]
     little = list(TRANSFER_SYNTAXES[:2])
-    services = [build_context(uid, little) for uid in (VERIFICATION, STORAGE_COMMITMENT)]
-    return [*storage, *services]
+    commitment = build_context(STORAGE_COMMITMENT, little)
+    # A scanner asks us (and is the SCU); a PACS reports to us (and is the SCP).
+    commitment.scu_role = commitment.scp_role = True
+    return [*storage, build_context(VERIFICATION, little), commitment]

@@ -6,6 +6,7 @@ and `negotiate_as_acceptor` are used, and a test holds the seam against the pinn
 
 from dataclasses import dataclass
 
+from pydicom.uid import UID
 from pynetdicom import PYNETDICOM_IMPLEMENTATION_UID, PYNETDICOM_IMPLEMENTATION_VERSION
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import (
@@ -13,6 +14,7 @@ from pynetdicom.pdu_primitives import (
     ImplementationClassUIDNotification,
     ImplementationVersionNameNotification,
     MaximumLengthNotification,
+    SCP_SCU_RoleSelectionNegotiation,
 )
 from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
 
@@ -80,8 +82,8 @@ def read_request(pdu: bytes) -> Request:
 def accept(request: Request) -> tuple[bytes, Agreement]:
     """Negotiate the presentation contexts; return the A-ASSOCIATE-AC and what was agreed."""
     primitive = request.primitive
-    results, _ = negotiate_as_acceptor(
-        primitive.presentation_context_definition_list, supported_contexts()
+    results, roles = negotiate_as_acceptor(
+        primitive.presentation_context_definition_list, supported_contexts(), _roles(primitive)
     )
     answer = A_ASSOCIATE()
     answer.application_context_name = APPLICATION_CONTEXT
@@ -95,7 +97,7 @@ def accept(request: Request) -> tuple[bytes, Agreement]:
     implementation.implementation_class_uid = PYNETDICOM_IMPLEMENTATION_UID
     version = ImplementationVersionNameNotification()
     version.implementation_version_name = PYNETDICOM_IMPLEMENTATION_VERSION
-    answer.user_information = [longest, implementation, version]
+    answer.user_information = [longest, implementation, version, *roles]
     pdu = A_ASSOCIATE_AC()
     pdu.from_primitive(answer)
     return pdu.encode(), Agreement(_accepted(results), _longest_pdu(primitive))
@@ -115,6 +117,15 @@ def _accepted(results: list[PresentationContext]) -> dict[int, Context]:
         context.context_id: Context(str(context.abstract_syntax), str(context.transfer_syntax[0]))
         for context in results
         if context.result == 0x00 and context.context_id is not None
+    }
+
+
+def _roles(request: A_ASSOCIATE) -> dict[UID, tuple[bool | None, bool | None]]:
+    """Which roles the peer wants for itself: a PACS that reports to us is the SCP."""
+    return {
+        item.sop_class_uid: (bool(item.scu_role), bool(item.scp_role))
+        for item in request.user_information
+        if isinstance(item, SCP_SCU_RoleSelectionNegotiation) and item.sop_class_uid is not None
     }
 
 

@@ -1,0 +1,86 @@
+"""Results over TLS with certificates on both sides, and to nobody whose certificate is unknown."""
+
+import contextlib
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from node.config import Tls
+from node.index.ledger import DeliveryState
+from node.tls import server_context
+from tests.peers import Pacs
+from tests.shipping import KINDS, Shipping
+
+# A handshake that fails is left to the garbage collector by pynetdicom.
+pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <s")
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """Two that sign themselves; each believes only what it is told to."""
+    folder = tmp_path_factory.mktemp("certificates")
+    for name in ("known", "stranger"):
+        try:
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                 "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
+                 "-keyout", f"{name}.key", "-out", f"{name}.pem"],
+                cwd=folder, check=True, capture_output=True,
+            )  # fmt: skip
+        except FileNotFoundError:
+            pytest.skip("openssl absent: install Debian's openssl")
+    return folder
+
+
+def tls(certificates, name, believes="known"):
+    return {
+        "certificate": str(certificates / f"{name}.pem"),
+        "private_key": str(certificates / f"{name}.key"),
+        "authorities": str(certificates / f"{believes}.pem"),
+    }
+
+
+@pytest.fixture
+def handshakes():
+    """Serve TLS handshakes and nothing more; returns the port."""
+    listeners = []
+
+    def serve(context):
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+
+        def shake():
+            with contextlib.suppress(OSError), listener.accept()[0] as connection:
+                context.wrap_socket(connection, server_side=True).close()
+
+        thread = threading.Thread(target=shake)
+        thread.start()
+        listeners.append(thread)
+        return listener.getsockname()[1]
+
+    yield serve
+    for listener, thread in zip(listeners[::2], listeners[1::2], strict=True):
+        thread.join(timeout=10)
+        listener.close()
+
+
+def test_results_go_to_a_pacs_that_both_sides_know(tmp_path, certificates):
+    pacs = Pacs(tls=server_context(Tls(**tls(certificates, "known")))).start()
+    shipping = Shipping(tmp_path, pacs, tls=tls(certificates, "known"))
+    shipping.attempt()
+    pacs.stop()
+    assert shipping.states == dict.fromkeys(KINDS, DeliveryState.STORED)
+    shipping.index.dispose()
+
+
+@pytest.mark.parametrize(("pacs_is", "node_is"), [("stranger", "known"), ("known", "stranger")])
+def test_no_result_goes_where_a_certificate_is_unknown(
+    tmp_path, certificates, handshakes, pacs_is, node_is
+):
+    port = handshakes(server_context(Tls(**tls(certificates, pacs_is))))
+    shipping = Shipping(tmp_path, Pacs(port=port), tls=tls(certificates, node_is))
+    shipping.attempt()
+    assert shipping.states == dict.fromkeys(KINDS, DeliveryState.PENDING)
+    shipping.index.dispose()
