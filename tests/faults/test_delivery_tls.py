@@ -1,6 +1,7 @@
 """Results over TLS with certificates on both sides, and to nobody whose certificate is unknown."""
 
 import contextlib
+import gc
 import socket
 import subprocess
 import threading
@@ -84,3 +85,4 @@ def test_no_result_goes_where_a_certificate_is_unknown(
     shipping.attempt()
     assert shipping.states == dict.fromkeys(KINDS, DeliveryState.PENDING)
     shipping.index.dispose()
+    gc.collect()  # so that what is left open is noticed here, where it is known
