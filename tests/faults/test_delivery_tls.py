@@ -7,11 +7,12 @@ import sys
 import threading
 
 import pytest
+import yaml
 
 from node.config import Tls
 from node.index.ledger import DeliveryState
 from node.tls import server_context
-from tests.peers import Pacs
+from tests.peers import ROOT, Pacs
 from tests.shipping import KINDS, Shipping
 
 
