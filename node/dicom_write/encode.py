@@ -12,7 +12,13 @@ from node.config import Results
 from node.dicom_write.mbf_image import encode_mbf_image
 from node.dicom_write.motion import encode_motion
 from node.dicom_write.narrative import no_number_reasons, sections
-from node.dicom_write.not_analysed import NEEDED, TITLE, encode_no_numbers
+from node.dicom_write.not_analysed import (
+    NEEDED,
+    NEEDED_FOR_NUMBERS,
+    TITLE,
+    WITHHELD_TITLE,
+    encode_no_numbers,
+)
 from node.dicom_write.parametric_map import MBF, MBF_SD, encode_parametric_map
 from node.dicom_write.picture import encode_pictures
 from node.dicom_write.provenance import Provenance
@@ -25,8 +31,6 @@ from node.dicom_write.stacks import AnalysedPass, analysed_passes
 from node.dicom_write.uids import Uids
 from node.pictures import result_pages
 from pipeline.result import PerfusionResult
-
-WITHHELD_TITLE = "Perfusion numbers withheld"
 
 
 def encode_results(
@@ -53,8 +57,10 @@ def encode_results(
     passes: list[PassObjects] = []
     objects: list[Dataset] = []
     if result.withheld:
-        title = WITHHELD_TITLE if result.first_passes else TITLE
-        objects.extend(encode_no_numbers(provenance, no_number_reasons(result), NEEDED, title))
+        title, needed = (
+            (WITHHELD_TITLE, NEEDED_FOR_NUMBERS) if result.first_passes else (TITLE, NEEDED)
+        )
+        objects.extend(encode_no_numbers(provenance, no_number_reasons(result), needed, title))
     for analysed in analysed_passes(result.first_passes, read, provenance):
         passes.append(PassObjects(analysed))
         objects.extend(_objects_of_pass(passes[-1], wanted, provenance))

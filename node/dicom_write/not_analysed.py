@@ -25,7 +25,17 @@ NEEDED = (
 )
 """The images that would have been needed, in words."""
 
+NEEDED_FOR_NUMBERS = (
+    "Images without what is said above; they were outlined and aligned all the same, see there.",
+    (
+        "Where sequence parameters or the dose are missing in the headers: their values in the "
+        "configuration, under analysis.protocols."
+    ),
+)
+"""The same where numbers were found but are withheld."""
+
 TITLE = "Perfusion not analysed"
+WITHHELD_TITLE = "Perfusion numbers withheld"
 
 
 def encode_not_analysed(

@@ -51,7 +51,7 @@ def _page(panels: Sequence[_Panel], version: str) -> IntArray:
             draw_bullseye(axes, panel)
             _colour_bar(figure, panel[2], left + 0.1 * width, 0.76 * width)
         figure.text(
-            0.5, 0.865, "seen from the apex: anterior up, septum left",
+            0.5, 0.905, "seen from the apex: anterior up, septum left",
             color=QUIET, fontsize=9, ha="center",
         )  # fmt: skip
         return pixels(figure)

@@ -15,7 +15,8 @@ from pipeline.study import FloatArray, IntArray
 FLOW_RANGE_ML_MIN_G = (0.0, 5.0)
 """Shown from the first to the last colour; healthy stress lies near 3, rest near 1."""
 FLOW_COLOURS = "turbo"
-_MARGIN = 4
+_MARGIN = 0.3
+"""Shown beyond the heart's box on each side, as a share of its size: a wrong box must be seen."""
 _SLICES_A_PAGE = 4
 _OUTLINES = (("myocardium", "#ff5a4f"), ("lv_pool", "#4fa3ff"), ("rv_pool", "#ffd24a"))
 
@@ -88,15 +89,42 @@ def _label_sectors(axes: Axes, sectors: IntArray) -> None:
 def _draw_anatomy(axes: Axes, one: SliceResult) -> None:
     image: FloatArray = one.aligned.frames[(one.aligned.reference_frame, *_window(one))]
     axes.imshow(image, cmap="gray", vmin=0, vmax=max(float(np.percentile(image, 99.5)), 1e-9))
+    geometry = one.geometry
+    for direction, place in (
+        (np.negative(geometry.column_direction), (0.02, 0.5)),
+        (np.asarray(geometry.column_direction), (0.98, 0.5)),
+        (np.negative(geometry.row_direction), (0.5, 0.97)),
+        (np.asarray(geometry.row_direction), (0.5, 0.03)),
+    ):
+        axes.text(
+            *place, side_of_patient(direction), transform=axes.transAxes,
+            color=QUIET, fontsize=8, ha="center", va="center",
+        )  # fmt: skip
+
+
+def side_of_patient(direction: FloatArray) -> str:
+    """Name where a direction in patient space (LPS) points, its largest part first: ``LP``.
+
+    Parts under a third are left out (PS3.3 C.7.6.1.1.1).
+    """
+    letters = (
+        "LR"[int(direction[0] < 0)],
+        "PA"[int(direction[1] < 0)],
+        "HF"[int(direction[2] < 0)],
+    )
+    parts = sorted(zip(np.abs(direction), letters, strict=True), reverse=True)
+    return "".join(letter for part, letter in parts if part > 1 / 3)
 
 
 def _window(one: SliceResult) -> tuple[slice, slice]:
-    """Take the heart's box and a little around it."""
+    """Take a square around the heart's box, as far as the image goes."""
+    half = round((0.5 + _MARGIN) * max(one.box.shape))
+    row = (one.box.row_start + one.box.row_stop) // 2
+    column = (one.box.column_start + one.box.column_stop) // 2
     rows, columns = one.aligned.frames.shape[1:]
-    box = one.box
     return (
-        slice(max(box.row_start - _MARGIN, 0), min(box.row_stop + _MARGIN, rows)),
-        slice(max(box.column_start - _MARGIN, 0), min(box.column_stop + _MARGIN, columns)),
+        slice(max(row - half, 0), min(row + half, rows)),
+        slice(max(column - half, 0), min(column + half, columns)),
     )
 
 
