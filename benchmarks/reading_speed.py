@@ -15,7 +15,7 @@ from pathlib import Path
 import pydicom
 
 from node.config import Analysis
-from node.dicom_phantom import siemens_datasets
+from node.dicom_phantom import study_datasets
 from node.dicom_read import read_study
 from pipeline.phantom import PhantomSettings, simulate
 
@@ -35,7 +35,7 @@ def main() -> None:
 def simulate_study(folder: Path) -> list[Path]:
     """Write the study."""
     phantom = simulate(1, PhantomSettings(n_slices=3, n_frames=80, matrix=160))
-    for number, dataset in enumerate(siemens_datasets(phantom)):
+    for number, dataset in enumerate(study_datasets(phantom, "siemens")):
         dataset.save_as(folder / f"{number:04d}.dcm", enforce_file_format=True)
     return sorted(folder.glob("*.dcm"))
 

@@ -7,7 +7,7 @@ from node.dicom_read.frames import Frame
 from node.dicom_read.geometry import base_to_apex, centre_mm, same_slice
 from node.dicom_read.header import Header
 from node.dicom_read.instances import Aside
-from node.dicom_read.recognise import is_input_series, is_motion_compensated, is_proton_density
+from node.dicom_read.recognise import is_input_series, is_motion_compensated
 from node.dicom_read.runs import Run
 from node.dicom_read.sources import TooFewFramesError
 from node.dicom_read.tracks import COARSE_GRID, Track, pixel_mm, tracks_of, with_proton_density
@@ -94,9 +94,9 @@ def _join(runs: Sequence[Run], aside: Aside) -> Pass | None:
     slices = [slices[i] for i in base_to_apex([track.first for track in slices])]
     source = _one_input(inputs, slices[0], aside)
     start = min(float(track.seconds[0]) for track in slices)
-    spans = [run.span_s for run in runs if not is_proton_density(run.first)]
-    starts = [span[0] for span in spans if span is not None]
-    timings = [run.timing for run in runs if run.most_frames > 1]
+    dynamic = [run for run in runs if not run.is_proton_density]
+    starts = [run.span_s[0] for run in dynamic if run.span_s is not None]
+    timings = [run.timing for run in dynamic]
     return Pass(
         slices=tuple(_since(track, start) for track in slices),
         input_track=None if source is None else _since(source, start),

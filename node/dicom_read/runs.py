@@ -65,6 +65,11 @@ class Run:
         return first + self.offset_s, last + self.offset_s
 
     @property
+    def is_proton_density(self) -> bool:
+        """Whether all its images are proton-density weighted."""
+        return all(is_proton_density(frame) for frames in self.slices for frame in frames)
+
+    @property
     def most_frames(self) -> int:
         """Frames of the slice that has most."""
         return max(len(frames) for frames in self.slices)
@@ -183,9 +188,10 @@ def _run(slices: Sequence[Sequence[Frame]], timing: Timing) -> Run:
     if timing.key.absolute:
         offset: float | None = 0.0
     else:
+        # relative times count from the start of the scan, which is what the clock tells then
         starts = [start_seconds(frames[0].header) for frames in ordered]
         known = [start for start in starts if start is not None]
-        offset = min(known) - min(float(t[0]) for t in seconds) if known else None
+        offset = min(known) if known else None
     return Run(slices=tuple(ordered), seconds=seconds, timing=timing, offset_s=offset)
 
 

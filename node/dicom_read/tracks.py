@@ -13,8 +13,8 @@ from node.dicom_read.runs import Run
 from pipeline.study import FloatArray
 
 _SAME_MOMENT_S = 0.1
-_SAME_CLOCK_S = 3.0
-"""Clocks of series of one acquisition may differ by so much in rounding."""
+_ROUNDING_S = 1.0
+"""Clocks of whole seconds may differ by so much between series of one acquisition."""
 COARSE_GRID = 1.4
 """An input function series has pixels at least so much larger than the others."""
 _MOST_PROTON_DENSITY_FRAMES = 5
@@ -55,8 +55,8 @@ def _all_tracks(runs: Sequence[Run]) -> list[Track]:
     tracks = []
     for run in runs:
         shift = 0.0 if origin is None or run.offset_s is None else run.offset_s - origin
-        # relative times of one acquisition share their origin better than the clock tells
-        shift = 0.0 if abs(shift) <= _SAME_CLOCK_S else shift
+        if abs(shift) <= _ROUNDING_S and shift.is_integer():
+            shift = 0.0
         for frames, seconds in zip(run.slices, run.seconds, strict=True):
             moved = any(is_motion_compensated(frame) for frame in frames[:1])
             tracks.append(Track(frames=frames, seconds=seconds + shift, motion_compensated=moved))
