@@ -12,6 +12,7 @@ from node.dicom_read.sources import (
     SeveralPatientsError,
     SliceSource,
     TooFewFramesError,
+    UnknownPhysicsError,
 )
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "SeveralPatientsError",
     "SliceSource",
     "TooFewFramesError",
+    "UnknownPhysicsError",
     "read_study",
 ]

@@ -21,9 +21,11 @@ from node.dicom_read.sources import (
     PixelDataError,
     ReadStudy,
     SliceSource,
+    UnknownPhysicsError,
 )
 from node.dicom_read.states import Decision, Evidence, decide_states
 from node.dicom_read.tracks import Track
+from pipeline.errors import InvalidStudyError
 from pipeline.study import (
     FirstPass,
     InputKind,
@@ -45,8 +47,8 @@ def assemble(
 
     Raises
     ------
-    PixelDataError
-        No first pass has enough frames with readable pixel data.
+    NoPerfusionError
+        No first pass has known physics and enough frames with readable pixel data.
     """
     rates = [
         heart_rate_bpm(f.slices[0].frames, f.slices[0].seconds, measured=f.measured) for f in passes
@@ -68,8 +70,7 @@ def assemble(
         if built is not None:
             made.append(built)
     if not made:
-        summary = "The pixel data of the perfusion images cannot be read."
-        raise PixelDataError(summary, aside.entries())
+        raise aside.nothing_left()
     return ReadStudy(
         study=PerfusionStudy(
             first_passes=tuple(built.first_pass for built in made),
@@ -118,8 +119,14 @@ class _Builder:
         decision: Decision,
         rate: tuple[float, str] | None,
     ) -> _Built | None:
-        """Return the first pass, None where its pixel data cannot be read."""
-        physics, physics_notes = read_physics(found.first.header, self._config)
+        """Return the first pass, None where its physics or pixel data cannot be read."""
+        try:
+            physics, physics_notes = read_physics(found.first.header, self._config)
+        except InvalidStudyError as error:
+            paths = [frame.source.path for track in found.slices for frame in track.frames]
+            reason = f"it cannot be quantified: {error}"
+            self._aside.add(found.first.series, reason, paths, UnknownPhysicsError)
+            return None
         slices = [self._slice(track, physics.readout) for track in found.slices]
         readable = [built for built in slices if built is not None]
         if not readable:
@@ -212,7 +219,8 @@ class _Builder:
         signal = read_signal(frames)
         bad = [frames[i].source.path for i, image in enumerate(signal) if image is None]
         if bad:
-            self._aside.add(frames[0].series, "its pixel data cannot be decoded", bad)
+            reason = "its pixel data cannot be decoded"
+            self._aside.add(frames[0].series, reason, bad, PixelDataError)
         good = [index for index, image in enumerate(signal) if image is not None]
         return good, [image for image in signal if image is not None]
 

@@ -6,6 +6,7 @@ the frame's own place in the patient by half a field of view.
 """
 
 from pydicom import Dataset, Sequence
+from pydicom.tag import BaseTag
 
 from node.dicom_read.header import Header
 
@@ -29,10 +30,10 @@ def frame_headers(dataset: Dataset) -> list[Header] | None:
 def _flat(item: Dataset) -> tuple[Dataset, list[Dataset]]:
     """Merge the functional groups of an item; return them and the nested private data sets."""
     groups, private = Dataset(), []
-    for tag in list(item.keys()):
-        nested = _first_item(item, tag)
+    for tag, element in list(item.items()):
+        nested = _first_item(item, tag, element.VR)
         if nested is None:
-            groups.update({tag: item.get_item(tag)})
+            groups.update({tag: element})
         elif tag.is_private:
             private.append(nested)
         else:
@@ -40,9 +41,9 @@ def _flat(item: Dataset) -> tuple[Dataset, list[Dataset]]:
     return groups, private
 
 
-def _first_item(item: Dataset, tag: int) -> Dataset | None:
+def _first_item(item: Dataset, tag: BaseTag, vr: str | None) -> Dataset | None:
     """Return the first item of a sequence, None where the element is none or is empty."""
-    if item.get_item(tag).VR not in ("SQ", "UN", None):
+    if vr not in ("SQ", "UN", None):
         return None
     try:
         value = item[tag].value

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from decimal import Decimal
 
 import pydicom.config
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
 from pydicom.multival import MultiValue
 
 
@@ -92,6 +93,11 @@ class Header:
         for value in _several(self.private(group, creator, element)):
             return _number(value)
         return None
+
+
+def raw_element(dataset: Dataset, tag: int) -> DataElement | RawDataElement | None:
+    """Return an element as it was parsed: nothing is converted, and nothing fetched from disk."""
+    return next((element for known, element in dataset.items() if known == tag), None)
 
 
 def _value(dataset: Dataset, tag: int | None) -> object:

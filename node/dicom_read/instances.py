@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,15 @@ from pydicom.uid import (
     MRImageStorage,
 )
 
-from node.dicom_read.header import Header
-from node.dicom_read.sources import NoPerfusionError, SetAside
+from node.dicom_read.header import Header, raw_element
+from node.dicom_read.sources import (
+    NoPerfusionError,
+    NotShortAxisError,
+    PixelDataError,
+    SetAside,
+    TooFewFramesError,
+    UnknownPhysicsError,
+)
 
 MULTI_FRAME_CLASSES = frozenset({EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage})
 _IMAGE_CLASSES = MULTI_FRAME_CLASSES | {MRImageStorage}
@@ -44,13 +51,21 @@ class Instance:
     header: Header
 
 
+_SUMMARIES: Mapping[type[NoPerfusionError], str] = {
+    PixelDataError: "The pixel data of the perfusion images cannot be read.",
+    UnknownPhysicsError: "There are perfusion images, but no constants to quantify them with.",
+    NotShortAxisError: "There are dynamic images, but none of them is short axis.",
+    TooFewFramesError: "There are perfusion images, but too few for a first pass.",
+}
+"""What stood between perfusion images and their analysis, most telling first."""
+
+
 class Aside:
     """Collects what is set aside: one entry for all files of a series with the same reason."""
 
     def __init__(self) -> None:
         self._files: dict[tuple[str, str], list[Path]] = defaultdict(list)
-        self.errors: set[type[NoPerfusionError]] = set()
-        """What stood between a perfusion series and its analysis."""
+        self._errors: set[type[NoPerfusionError]] = set()
 
     def add(
         self,
@@ -65,7 +80,7 @@ class Aside:
             return
         self._files[what, reason].extend(paths)
         if error is not None:
-            self.errors.add(error)
+            self._errors.add(error)
 
     def entries(self) -> tuple[SetAside, ...]:
         """Return everything that was set aside, in a stable order."""
@@ -73,6 +88,13 @@ class Aside:
             SetAside(what=what, reason=reason, files=tuple(sorted(set(files))))
             for (what, reason), files in sorted(self._files.items())
         )
+
+    def nothing_left(self) -> NoPerfusionError:
+        """Say in one sentence why nothing can be analysed, and list everything."""
+        for error, summary in _SUMMARIES.items():
+            if error in self._errors:
+                return error(summary, self.entries())
+        return NoPerfusionError("No first-pass perfusion series was found.", self.entries())
 
 
 def open_instances(files: Iterable[Path], aside: Aside) -> Iterator[Instance]:
@@ -190,7 +212,7 @@ def _pixel_refusal(dataset: Dataset, header: Header, path: Path) -> str | None:
 
 def _missing_bytes(dataset: Dataset, path: Path) -> int:
     """Return how many bytes of the pixel data the file lacks, as far as their length is told."""
-    element = dataset.get_item(_PIXEL_DATA)
+    element = raw_element(dataset, _PIXEL_DATA)
     if not isinstance(element, RawDataElement) or element.length == _UNDEFINED_LENGTH:
         return 0
     if element.value is not None:

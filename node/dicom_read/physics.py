@@ -21,6 +21,10 @@ _GAUSS_PER_TESLA = 1e4
 _PROTON_MHZ_PER_TESLA = 42.577
 _LONGEST_READOUT_TR_MS = 20.0
 """A longer RepetitionTime is the time between slices or beats, not between readout pulses."""
+_LONGEST_TE_MS = 10.0
+_LARGEST_FLIP_DEG = 180.0
+_LONGEST_SATURATION_MS = 1000.0
+_MOST_LINES = 1024.0
 
 _DEFAULT_FIELD_T = 1.5
 _DEFAULT_TR_MS = 2.5
@@ -53,7 +57,13 @@ class _Values:
 
 
 def read_physics(header: Header, config: Analysis) -> tuple[Physics, tuple[str, ...]]:
-    """Read what the signal model needs; return it with sentences about what had to be assumed."""
+    """Read what the signal model needs; return it with sentences about what had to be assumed.
+
+    Raises
+    ------
+    InvalidStudyError
+        There are no relaxation constants for the field strength.
+    """
     values = _Values()
     protocol = _protocol(header, config)
     field_t = values.take(
@@ -113,19 +123,22 @@ def _readout(header: Header, protocol: ProtocolPhysics, values: _Values) -> Read
     tr_ms = values.take(
         "readout.repetition_time_s",
         (protocol.repetition_time_ms, Origin.CONFIGURATION),
-        (_readout_tr_ms(header.number("RepetitionTime")), Origin.HEADER),
+        (_up_to(_LONGEST_READOUT_TR_MS, header.number("RepetitionTime")), Origin.HEADER),
         (train.echo_spacing_ms if train else None, Origin.PRIVATE_HEADER),
-        (_readout_tr_ms(philips.repetition_time_ms(header)), Origin.PRIVATE_HEADER),
+        (
+            _up_to(_LONGEST_READOUT_TR_MS, philips.repetition_time_ms(header)),
+            Origin.PRIVATE_HEADER,
+        ),
         (_DEFAULT_TR_MS, Origin.DEFAULT),
     )
     te_ms = values.take(
         "readout.echo_time_s",
-        (header.number("EchoTime", "EffectiveEchoTime"), Origin.HEADER),
+        (_up_to(_LONGEST_TE_MS, header.number("EchoTime", "EffectiveEchoTime")), Origin.HEADER),
         (_DEFAULT_TE_MS, Origin.DEFAULT),
     )
     flip_deg = values.take(
         "readout.flip_angle_rad",
-        (_positive(header.number("FlipAngle")), Origin.HEADER),
+        (_up_to(_LARGEST_FLIP_DEG, header.number("FlipAngle")), Origin.HEADER),
         (_DEFAULT_FLIP_DEG, Origin.DEFAULT),
     )
     pulses = values.take(
@@ -159,10 +172,11 @@ def _readout(header: Header, protocol: ProtocolPhysics, values: _Values) -> Read
 
 def saturation_time_ms(header: Header) -> tuple[float | None, Origin]:
     """Read the time from saturation to the centre of k-space [ms]."""
-    value = _positive(header.number("InversionTime", "InversionTimes"))
+    value = _up_to(_LONGEST_SATURATION_MS, header.number("InversionTime", "InversionTimes"))
     if value is not None:
         return value, Origin.HEADER
-    return _positive(philips.prepulse_delay_ms(header)), Origin.PRIVATE_HEADER
+    value = _up_to(_LONGEST_SATURATION_MS, philips.prepulse_delay_ms(header))
+    return value, Origin.PRIVATE_HEADER
 
 
 def _delay_ms(time_ms: float | None, to_centre_ms: float, values: _Values) -> float | None:
@@ -184,10 +198,6 @@ def _delay_ms(time_ms: float | None, to_centre_ms: float, values: _Values) -> fl
     return time_ms
 
 
-def _readout_tr_ms(value: float | None) -> float | None:
-    return value if value is not None and 0 < value <= _LONGEST_READOUT_TR_MS else None
-
-
 def _pulses_before_centre(header: Header) -> float | None:
     """Return half of the pulses of the readout: k-space is taken to be filled linearly."""
     train = max(header.number("EchoTrainLength") or 1.0, 1.0)
@@ -203,11 +213,11 @@ def _pulses_before_centre(header: Header) -> float | None:
 def _phase_encoding_lines(header: Header) -> float | None:
     """Return the number of phase encoding lines."""
     lines = header.number("MRAcquisitionPhaseEncodingStepsInPlane", "NumberOfPhaseEncodingSteps")
-    if lines:
+    if _up_to(_MOST_LINES, lines) is not None:
         return lines
     matrix = header.numbers("AcquisitionMatrix", 4)
     # frequency rows, frequency columns, phase rows, phase columns (PS3.3 C.8.3.1)
-    return None if matrix is None else _positive(max(matrix[2:]))
+    return None if matrix is None else _up_to(_MOST_LINES, max(matrix[2:]))
 
 
 def sequence_kind(header: Header) -> SequenceKind:
@@ -248,8 +258,9 @@ def _seconds(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else milliseconds * 1e-3
 
 
-def _positive(value: float | None) -> float | None:
-    return value if value is not None and value > 0 else None
+def _up_to(most: float, value: float | None) -> float | None:
+    """Return a positive value that is not beyond what can be; None for any other."""
+    return value if value is not None and 0 < value <= most else None
 
 
 def assumptions(physics: Physics) -> tuple[str, ...]:
@@ -266,7 +277,7 @@ def proton_density_readout(header: Header, readout: Readout) -> Readout | None:
     None where the header gives the flip angle of the other frames: scanners that play a smaller
     one for these frames often do not say so, and a wrong one would scale every concentration.
     """
-    flip_deg = _positive(header.number("FlipAngle"))
+    flip_deg = _up_to(_LARGEST_FLIP_DEG, header.number("FlipAngle"))
     if flip_deg is None or math.isclose(
         math.radians(flip_deg), readout.flip_angle_rad, rel_tol=1e-6
     ):

@@ -13,13 +13,7 @@ from node.dicom_read.instances import Aside, open_instances
 from node.dicom_read.passes import Pass, find_passes
 from node.dicom_read.recognise import refusal
 from node.dicom_read.runs import find_runs
-from node.dicom_read.sources import (
-    NoPerfusionError,
-    NotShortAxisError,
-    ReadStudy,
-    SeveralPatientsError,
-    TooFewFramesError,
-)
+from node.dicom_read.sources import ReadStudy, SeveralPatientsError
 
 
 def read_study(files: Sequence[Path], config: Analysis) -> ReadStudy:
@@ -42,7 +36,7 @@ def read_study(files: Sequence[Path], config: Analysis) -> ReadStudy:
         passes = find_passes(find_runs(_candidates(files, aside), aside), aside)
         passes = _of_one_patient_and_study(passes, aside)
         if not passes:
-            raise _nothing(aside)
+            raise aside.nothing_left()
         kept, preboluses = pair_boluses(passes, config)
         return assemble(kept, preboluses, config, aside)
 
@@ -61,18 +55,6 @@ def _candidates(files: Sequence[Path], aside: Aside) -> list[Frame]:
             else:
                 aside.add(frame.series, reason, [frame.source.path])
     return sorted(frames, key=lambda f: (f.source.sop_instance_uid, f.source.frame_number or 0))
-
-
-def _nothing(aside: Aside) -> NoPerfusionError:
-    """Say in one sentence what stood in the way, most telling reason first."""
-    summaries = {
-        NotShortAxisError: "There are dynamic images, but none of them is short axis.",
-        TooFewFramesError: "There are perfusion images, but too few for a first pass.",
-    }
-    for error, summary in summaries.items():
-        if error in aside.errors:
-            return error(summary, aside.entries())
-    return NoPerfusionError("No first-pass perfusion series was found.", aside.entries())
 
 
 def _of_one_patient_and_study(passes: list[Pass], aside: Aside) -> list[Pass]:

@@ -9,6 +9,7 @@ from statistics import median
 
 import numpy as np
 
+from node.dicom_read.clock import start_seconds
 from node.dicom_read.frames import Frame
 from node.dicom_read.geometry import LARGEST_ANGLE_DEG, long_axis_angle_deg, slices_of
 from node.dicom_read.instances import Aside
@@ -22,7 +23,6 @@ from node.dicom_read.times import (
     Timing,
     clock_timing,
     find_timing,
-    start_seconds,
     unclear_moments,
 )
 from pipeline.study import FloatArray

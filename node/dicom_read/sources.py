@@ -90,5 +90,9 @@ class TooFewFramesError(NoPerfusionError):
     """Perfusion images were found, but too few to contain a first pass."""
 
 
+class UnknownPhysicsError(NoPerfusionError):
+    """The perfusion images were found, but the method has no constants for the scanner."""
+
+
 class PixelDataError(NoPerfusionError):
     """The perfusion images were found, but their pixel data cannot be read."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from node.config import Analysis
+from node.dicom_read.clock import clock_seconds
 from node.dicom_read.header import Header
-from node.dicom_read.times import clock_seconds
 from node.dicom_read.words import find_word, plain
 from pipeline.study import State
 

@@ -6,7 +6,8 @@ import pytest
 from pydicom import Dataset, dcmread
 
 from node.config import Analysis
-from node.dicom_read import NoPerfusionError, read_study
+from node.dicom_read import NoPerfusionError, UnknownPhysicsError, read_study
+from node.dicom_read.header import tolerant_reading
 from tests.node.instances import Series, enhanced, write
 
 MOST_SECONDS = 1.0
@@ -42,7 +43,7 @@ def test_malformed_files_do_not_disturb_a_study_among_them(shared_data, tmp_path
 
 
 @pytest.mark.parametrize("multi_frame", [False, True], ids=["classic", "enhanced"])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(12))
 def test_damaged_bytes_anywhere_neither_crash_nor_hang(tmp_path, seed, multi_frame):
     generator = np.random.default_rng(seed)
     datasets = Series(slices=1, frames=24).datasets()
@@ -51,7 +52,7 @@ def test_damaged_bytes_anywhere_neither_crash_nor_hang(tmp_path, seed, multi_fra
     paths = write(datasets, tmp_path)
     for path in paths:
         blob = bytearray(path.read_bytes())
-        for place in generator.integers(132, len(blob), size=6):
+        for place in generator.integers(132, len(blob), size=1 + seed):
             blob[place] = int(generator.integers(256))
         path.write_bytes(bytes(blob[: int(generator.integers(len(blob) // 2, 2 * len(blob)))]))
 
@@ -133,3 +134,36 @@ def test_a_nested_sequence_deeper_than_any_real_one_is_survived(tmp_path):
 
     with pytest.raises(NoPerfusionError, match="one image at each position"):
         read_study(write([dataset], tmp_path), Analysis())
+
+
+def test_a_field_strength_without_constants_is_refused_by_its_own_error(tmp_path):
+    def seven_tesla(_index, _time, dataset):
+        dataset.MagneticFieldStrength = 7
+
+    with pytest.raises(UnknownPhysicsError, match="field strength of 7 T"):
+        read_study(write(Series(change=seven_tesla).datasets(), tmp_path), Analysis())
+
+
+@pytest.mark.parametrize("value", [-1, 0, "nan", 1e30])
+@pytest.mark.parametrize(
+    "keyword",
+    ["EchoTime", "FlipAngle", "InversionTime", "RepetitionTime", "NumberOfPhaseEncodingSteps"],
+)
+def test_impossible_numbers_in_headers_never_reach_the_physics(tmp_path, keyword, value):
+    def change(_index, _time, dataset):
+        with tolerant_reading():
+            dataset[keyword].value = "-1" if keyword.startswith("Number") else value
+
+    with tolerant_reading():
+        datasets = Series(slices=1, frames=20, change=change).datasets()
+        paths = write(datasets, tmp_path)
+    try:
+        readout = read_study(paths, Analysis()).study.first_passes[0].physics.readout
+    except NoPerfusionError:
+        return  # an echo time that cannot be, for instance, is no perfusion
+
+    assert 0 < readout.repetition_time_s < 0.05
+    assert 0 <= readout.echo_time_s < 0.05
+    assert 0 < readout.flip_angle_rad < 3.2
+    assert 0 < readout.saturation_delay_s < 2
+    assert 0 <= readout.pulses_before_centre < 1000

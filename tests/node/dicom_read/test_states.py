@@ -148,7 +148,7 @@ def drug(name, start="100000"):
 
 
 def test_a_drug_given_before_the_images_means_stress():
-    from node.dicom_read.times import clock_seconds
+    from node.dicom_read.clock import clock_seconds
 
     during = clock_seconds("20240131", "100400")
     before = clock_seconds("20240131", "095500")

@@ -3,7 +3,7 @@ import pytest
 
 from node.config import Analysis
 from node.dicom_read import NoPerfusionError, read_study
-from node.dicom_read.times import clock_seconds, date_time_seconds
+from node.dicom_read.clock import clock_seconds, date_time_seconds
 from tests.node.instances import Series, clock, update, write
 
 
