@@ -110,7 +110,7 @@ def draw_heart(rng: Generator) -> Heart:
     thick = rng.uniform(0.5, 1.0) if kind == "septal hypertrophy" else rng.uniform(0.0, 0.15)
     half = rng.uniform(0.92, 1.2)
     grooves = 0.7 * bump(septum + half, 12.0) + 0.6 * bump(septum - half, 12.0)
-    fat = rng.gamma(2.0, 1.1) * (0.4 + grooves) * harmonics(rng, (0.3, 0.2, 0.15, 0.1, 0.1))
+    fat = rng.gamma(2.0, 0.9) * (0.4 + grooves) * harmonics(rng, (0.3, 0.2, 0.15, 0.1, 0.1))
     return Heart(
         kind=kind,
         length_mm=rng.uniform(2.4, 3.0) * radius,
@@ -124,10 +124,10 @@ def draw_heart(rng: Generator) -> Heart:
         papillaries=_draw_papillaries(rng),
         septum_rad=septum,
         rv_half_angle_rad=half,
-        rv_depth_mm=rng.uniform(24.0, 42.0),
-        rv_power=rng.uniform(0.55, 0.95),
+        rv_depth_mm=rng.uniform(25.0, 48.0),
+        rv_power=rng.uniform(0.5, 1.0),
         rv_skew=rng.uniform(-0.15, 0.45),
-        rv_lobe=rng.uniform(0.0, 0.3),
+        rv_lobe=rng.uniform(0.0, 0.5),
         rv_wall_mm=rng.uniform(2.2, 4.0),
         rv_trabeculae=(lumps(rng, (8, 34)), lumps(rng, (8, 34))),
         fat_mm=fat,
@@ -152,10 +152,10 @@ def contours(heart: Heart, z_mm: float) -> Contours:
     away = ((angles() - heart.septum_rad + np.pi) % (2 * np.pi) - np.pi) / half
     inside = np.clip(away, -1.0, 1.0)
     bulge = (1.0 - inside**2) ** heart.rv_power * (1.0 - heart.rv_skew * inside)
-    bulge += heart.rv_lobe * np.exp(-(((inside + 0.55) / 0.3) ** 2)) * (1.0 - inside**2)
+    bulge += heart.rv_lobe * np.exp(-(((inside + 0.6) / 0.28) ** 2)) * (1.0 - inside**2)
     rv_outer = epicardium + heart.rv_depth_mm * reach * bulge
     rv_inner = np.maximum(rv_outer - heart.rv_wall_mm, epicardium)
-    mix = z_mm / 14.0
+    mix = z_mm / 5.0  # trabeculae change within the thickness of a slice, which blurs them
     left = np.cos(mix) * heart.trabeculae[0] + np.sin(mix) * heart.trabeculae[1]
     right = np.cos(mix) * heart.rv_trabeculae[0] + np.sin(mix) * heart.rv_trabeculae[1]
     rough = heart.trabeculation * (0.25 + 1.5 * deep) * np.maximum(left + 0.9, 0.0)

@@ -22,7 +22,7 @@ class Tissue(IntEnum):
     STOMACH = 9
     LUNG_VESSEL = 10
     AORTA = 11
-    CORTICAL_BONE = 12
+    DENSE = 12  # cortical bone and pericardium: hardly any signal
     GLAND = 13
     LIVER_VESSEL = 14
     FOOD = 15
@@ -50,7 +50,7 @@ _RELAXATION = {
     Tissue.FLUID: (3.20, 3.50, 0.200, 1.10),
     Tissue.SPLEEN: (1.05, 1.33, 0.025, 0.90),
     Tissue.STOMACH: (0.90, 1.15, 0.020, 0.80),
-    Tissue.CORTICAL_BONE: (0.30, 0.35, 0.0005, 0.10),
+    Tissue.DENSE: (0.30, 0.35, 0.0005, 0.10),
     Tissue.GLAND: (0.95, 1.25, 0.030, 0.80),
     Tissue.FOOD: (0.45, 0.55, 0.015, 0.55),
 }
@@ -78,8 +78,8 @@ TEXTURE = {
     Tissue.FOOD: 0.45,
     Tissue.GLAND: 0.25,
     Tissue.RV_WALL: 0.08,
-    Tissue.RV_BLOOD: 0.05,
-    Tissue.LV_BLOOD: 0.03,
+    Tissue.RV_BLOOD: 0.07,
+    Tissue.LV_BLOOD: 0.05,
     Tissue.MYOCARDIUM: 0.05,
     Tissue.SCAR: 0.08,
 }

@@ -38,6 +38,8 @@ class Patient:
     """As the header and the literature say."""
     flip_scale: float
     """True flip angle over the nominal one (B1)."""
+    fat_share: float
+    """What suppression leaves of the signal of fat."""
     stress_first: bool
     proton_density: bool
 
@@ -70,6 +72,7 @@ def draw_patient(rng: Generator, settings: PhantomSettings) -> Patient:
         flip_scale=1.0
         if settings.exact_physics
         else float(np.clip(rng.normal(1.0, 0.06), 0.8, 1.2)),
+        fat_share=float(rng.choice([1.0, rng.uniform(0.25, 0.9)])),
         stress_first=bool(rng.random() < 0.4),
         proton_density=bool(rng.random() < 0.3)
         if settings.proton_density is None

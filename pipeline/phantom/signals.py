@@ -76,17 +76,21 @@ def label_signals(
     time_s: FloatArray,
     physics: Physics,
     readout: Readout,
+    *,
     flip_scale: float = 1.0,
+    fat_share: float = 1.0,
 ) -> tuple[FloatArray, FloatArray]:
     """Signal of each label at the centre of k-space and its rise to the last line [a.u.].
 
-    Both [frame, label]; linear order, the centre in the middle of the train.
+    Both [frame, label]; linear order, the centre in the middle of the train. `fat_share` is what
+    suppression leaves of fat.
     """
     step = np.clip(time_s / STEP_S, 0, concentration.shape[1] - 1.001)
     low = step.astype(int)
     part = step - low
     sampled = concentration[:, low] * (1 - part) + concentration[:, low + 1] * part
     t1, t2_star, density = relaxation(physics)
+    density[[Tissue.FAT, Tissue.MARROW]] *= fat_share
     r1 = 1.0 / t1[:, None] + physics.r1_relaxivity_l_mmol_s * sampled
     if readout.sequence is SequenceKind.BALANCED_SSFP:  # refocuses: T2 counts, not T2*
         relaxivity = np.full(N_LABELS, _R2_RELAXIVITY)

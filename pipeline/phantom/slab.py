@@ -23,6 +23,7 @@ from pipeline.phantom.thorax import Thorax, chest_weight, thorax_labels
 from pipeline.study import FloatArray, IntArray
 
 CUT_SPACING_MM = 2.0
+_PERICARDIUM_MM = 1.3
 N_CUTS = 13
 
 
@@ -59,13 +60,14 @@ def build_slab(
     window = grid.around(-0.4 * heart.rv_depth_mm, 0.0, _reach_mm(heart))
     mixing = _levels(rng, x[window].shape, fine)
     wall_noise = _smooth(rng, x[window].shape, 5.0 / fine)
-    rough_mm = (0.5 + 14.0 * heart.trabeculation) * _smooth(rng, x[window].shape, 1.7 / fine)
+    rough = (0.5 + 14.0 * heart.trabeculation) * _smooth(rng, x[window].shape, 1.7 / fine)
     for cut in range(N_CUTS):
         depth = z_mm + (cut - N_CUTS // 2) * CUT_SPACING_MM
         shape = contours(heart, depth)
         radius, index = polar(x[window], y[window], shape.centre_mm)
         muscle = flow_levels(flow, shape, radius, index, depth, wall_noise)
         region[cut][window] = regions(shape, radius, index)
+        rough_mm = np.roll(rough, cut * round(1.2 / fine), axis=(0, 1))  # other trabeculae deeper
         label = labels[cut][window]
         _fill_surroundings(label, heart, thorax, shape, radius, index)
         _fill_vessels(label, heart, shape, x[window], y[window], depth)
@@ -78,7 +80,8 @@ def build_slab(
         )
         labels[cut][window] = label
     middle = contours(heart, z_mm)
-    grain = _smooth(rng, x.shape, 1.6 / fine) + 0.7 * _smooth(rng, x.shape, 5.0 / fine)
+    grain = _smooth(rng, x.shape, 1.6 / fine)
+    grain += 0.8 * _smooth(rng, x.shape, 5.0 / fine) + 0.8 * _smooth(rng, x.shape, 13.0 / fine)
     texture = 1.0 + texture_of_labels()[labels[N_CUTS // 2]] * grain
     return Slab(
         labels=labels,
@@ -103,6 +106,7 @@ def _fill_surroundings(
     """Effusion, epicardial fat and the fat pad push lung aside, not the abdomen."""
     soft = (label == Tissue.LUNG) | (label == Tissue.LUNG_VESSEL)
     label[soft & (radius < (shape.fat + thorax.pad_mm)[index])] = Tissue.FAT
+    label[radius < shape.fat[index] + _PERICARDIUM_MM] = Tissue.DENSE
     label[radius < shape.fat[index]] = Tissue.FAT
     if heart.effusion_mm > 0:
         label[radius < shape.fluid[index]] = Tissue.FLUID

@@ -168,7 +168,12 @@ def _peak_frame(exam: Exam, time_s: FloatArray) -> int:
 
 def _signals(exam: Exam, time_s: FloatArray, readout: Readout) -> tuple[FloatArray, FloatArray]:
     return label_signals(
-        exam.concentration, time_s, exam.patient.physics, readout, exam.patient.flip_scale
+        exam.concentration,
+        time_s,
+        exam.patient.physics,
+        readout,
+        flip_scale=exam.patient.flip_scale,
+        fat_share=exam.patient.fat_share,
     )
 
 

@@ -68,7 +68,7 @@ def draw_thorax(rng: Generator, heart_left_mm: float, heart_below_mm: float) -> 
     breast = bump(breast_at, rng.uniform(12, 30)) if female else np.zeros(N_ANGLES)
     fat = rng.uniform(5, 24) * harmonics(rng, (0.25, 0.2, 0.1)) + rng.uniform(20, 60) * breast
     spine = centre[0] + half[0] * rng.uniform(0.82, 0.98), centre[1] + rng.uniform(15, 70)
-    pad = 1.5 + rng.uniform(3, 34) * bump(rng.uniform(-2.6, -1.7), rng.uniform(3, 10))
+    pad = 1.5 + rng.uniform(3, 28) * bump(rng.uniform(-2.6, -1.7), rng.uniform(3, 10))
     pad += rng.uniform(0, 12) * bump(rng.uniform(1.8, 3.0), rng.uniform(4, 12))
     return Thorax(
         centre_mm=centre,
@@ -155,7 +155,7 @@ def _fill_abdomen(
 def _fill_spine(label: IntArray, thorax: Thorax, grid: Grid, z_mm: float) -> None:
     x, y, radius = thorax.spine_mm
     grid.draw_disc(label, (x + 4, y + 3, radius + 9), Tissue.MUSCLE)
-    grid.draw_disc(label, (x, y, radius), Tissue.CORTICAL_BONE)
+    grid.draw_disc(label, (x, y, radius), Tissue.DENSE)
     grid.draw_disc(label, (x, y, radius - 1.5), Tissue.MARROW)
     grid.draw_disc(label, (x + radius + 7, y + 2, 7.0), Tissue.FLUID)
     ax, ay, width = thorax.aorta_mm
@@ -169,7 +169,7 @@ def _fill_wall(label: IntArray, thorax: Thorax, outside: FloatArray, index: IntA
     wall = outside > 0
     label[wall] = Tissue.MUSCLE
     rib = wall & thorax.ribs[index] & (outside < 0.75 * muscle)
-    label[rib] = Tissue.CORTICAL_BONE
+    label[rib] = Tissue.DENSE
     label[rib & (outside > 1.3) & (outside < 0.75 * muscle - 1.3)] = Tissue.MARROW
     under_skin = outside > muscle
     label[under_skin] = Tissue.FAT
