@@ -1,7 +1,7 @@
 """Blood-tissue exchange along a capillary, solved as a distributed model.
 
 Plug flow through a capillary that exchanges with one interstitial region (no axial diffusion):
-Sangren and Sheppard 1953, doi 10.1007/BF02476429; Bassingthwaighte's BTEX20 is its numerical
+Sangren and Sheppard, Bull Math Biophys 1953;15:387; Bassingthwaighte's BTEX20 is its numerical
 form. Nothing of it is shared with the models that the pipeline fits.
 """
 

@@ -65,7 +65,7 @@ def test_noise_has_the_sd_asked_for_on_signal_and_the_mean_of_chi_without(channe
 
 @pytest.fixture(scope="module")
 def moving():
-    settings = replace(FAST, motion_mm=12.0, mistrigger_share=0.1, fields=True, n_frames=30)
+    settings = replace(FAST, motion_mm=12.0, mistrigger_share=0.3, fields=True, n_frames=30)
     return simulate(12, settings)
 
 
