@@ -68,7 +68,7 @@ def start_image(
 ) -> Dataset:
     """Everything of one classic image that no vendor says otherwise."""
     dataset = start_dataset(subject, series, instance, MRImageStorage)
-    dataset.ImageComments = f"{COMMENT}; proton density" if picture.proton_density else COMMENT
+    dataset.ImageComments = COMMENT  # proton-density frames tell themselves by their flip angle
     dataset.SeriesDescription = dataset.ProtocolName = acquisition.description
     dataset.SeriesTime = clock(acquisition.start_s)
     dataset.ContentTime = clock(picture.time_s + 10.0)  # the reconstruction is some seconds late
