@@ -120,7 +120,7 @@ def draw_heart(rng: Generator) -> Heart:
         * (1.0 + thick * bump(septum + 0.4, 2.5))
         * harmonics(rng, (0.13, 0.14, 0.09, 0.05, 0.03)),
         trabeculae=(lumps(rng, (3, 16)), lumps(rng, (3, 16))),
-        trabeculation=0.16 * rng.beta(1.1, 1.6),
+        trabeculation=0.22 * rng.beta(0.9, 1.8),
         papillaries=_draw_papillaries(rng),
         septum_rad=septum,
         rv_half_angle_rad=half,

@@ -61,8 +61,8 @@ def draw_rhythm(
     """Draw triggers and breathing; `motion_mm` None: drawn as in patients."""
     trigger = _beat_times(rng, n_frames, interval_s)
     if motion_mm is None:
-        largest = rng.choice([rng.uniform(0.3, 5.0), rng.gamma(3.2, 4.2)], p=[0.2, 0.8])
-        motion_mm = float(min(largest, 24.0))
+        largest = rng.choice([rng.uniform(0.3, 5.0), rng.gamma(3.4, 5.0)], p=[0.2, 0.8])
+        motion_mm = float(min(largest, 26.0))
     body = np.zeros((n_frames, 2))
     if motion_mm > 6.0 and rng.random() < 0.12:
         body[int(rng.integers(n_frames)) :] = rng.normal(0.0, 3.0, 2)
@@ -131,7 +131,7 @@ def _breathing(rng: Generator, time_s: FloatArray, largest_mm: float) -> FloatAr
     if largest_mm <= 0:
         return np.zeros(time_s.size)
     last = float(time_s[-1]) + 1e-9
-    hold = rng.uniform(0.05, 0.9) * last if rng.random() < 0.6 else 0.0
+    hold = rng.uniform(0.05, 0.9) * last if rng.random() < 0.5 else 0.0
     period = rng.uniform(3.0, 6.0)
     phase = np.pi * np.maximum(time_s - hold, 0.0) / period
     phase = phase + np.cumsum(rng.normal(0.0, 0.08, time_s.size)) * (time_s > hold)

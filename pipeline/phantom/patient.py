@@ -127,7 +127,7 @@ def _nominal_physics(rng: Generator, field: float, settings: PhantomSettings) ->
     )
     balanced = sequence is SequenceKind.BALANCED_SSFP
     repetition_ms, pulses = round(rng.uniform(2.0, 2.8), 2), int(rng.integers(16, 30))
-    to_centre_ms = rng.uniform(85.0, 130.0)
+    to_centre_ms = rng.uniform(65.0, 130.0)
     return Physics(
         field_strength_t=field,
         readout=Readout(
