@@ -110,11 +110,19 @@ def _outline_first_pass(first_pass: FirstPass, progress: Progress) -> _Outlined:
 
 
 def _residuals(outlined: Sequence[_Outlined]) -> list[Residual]:
-    """Contrast agent that was there before each first pass; none before the first injection."""
+    """Contrast agent that was there before each first pass; none before the first injection.
+
+    Proton-density frames measure what is left by themselves, together with the signal.
+    """
     if not outlined:
         return []
     native = native_baseline([one.baseline for one in outlined])
-    return [residual(one.baseline, native, one.first_pass.physics) for one in outlined]
+    return [
+        Residual()
+        if all(one.proton_density is not None for one in outline.first_pass.slices)
+        else residual(outline.baseline, native, outline.first_pass.physics)
+        for outline in outlined
+    ]
 
 
 def _quantify_first_pass(

@@ -21,6 +21,17 @@ LEAST_PEAK_MMOL_L: Final = 1.0
 MOST_PEAK_MMOL_L: Final = 15.0
 """Peak of the input function: outside, dose, timing or readout parameters must be wrong."""
 
+POSSIBLE_OUTPUT_L_MIN_KG: Final = (0.025, 0.20)
+"""Cardiac output per body weight from failing hearts to young ones under stress: a cardiac index of
+1.3 to 8 L/min/m2 at 40 kg/m2."""
+
+USUAL_OUTPUT_L_MIN_KG: Final = {
+    State.REST: (0.04, 0.12),
+    State.STRESS: (0.05, 0.16),
+    State.UNDETERMINED: (0.04, 0.16),
+}
+"""Where most people lie; outside, the input function deserves a look."""
+
 PLAUSIBLE_FLOW_ML_MIN_G: Final = (0.1, 7.0)
 """Median of the segments; no living myocardium is known outside."""
 
@@ -38,6 +49,7 @@ def first_pass_findings(
     """Everything worth saying about one first pass, worst first."""
     findings = [
         *input_findings(input_function),
+        *output_findings(first_pass.physics.dose_mmol_kg, first_pass.state, input_function),
         *_physics_findings(first_pass),
         *_fit_findings([one.maps for one in slices], segments),
         *_segmentation_findings(slices),
@@ -98,6 +110,49 @@ def input_findings(input_function: InputFunction) -> list[Finding]:
             )
         )
     return findings
+
+
+def output_findings(
+    dose_mmol_kg: float | None, state: State, input_function: InputFunction
+) -> list[Finding]:
+    """Check the amplitude of the input function: what passed the heart is the dose.
+
+    Cardiac output is dose over the area of the first pass (Stewart and Hamilton). An input function
+    that is scaled wrongly by a factor, and with it every flow, shows here.
+    """
+    if dose_mmol_kg is None:
+        return [
+            Finding(
+                code="dose-unknown",
+                severity=Severity.NOTE,
+                sentence="The dose is not known: the amplitude of the input function was not "
+                "checked against it.",
+            )
+        ]
+    output = 60.0 * dose_mmol_kg / _first_pass_area(input_function)
+    low, high = POSSIBLE_OUTPUT_L_MIN_KG
+    usual_low, usual_high = USUAL_OUTPUT_L_MIN_KG[state]
+    if usual_low <= output <= usual_high:
+        return []
+    possible = low <= output <= high
+    return [
+        Finding(
+            code="cardiac-output-unusual" if possible else "cardiac-output-implausible",
+            severity=Severity.WARNING if possible else Severity.WITHHOLD,
+            sentence=f"Dose and input function give a cardiac output of {output:.3f} L/min per kg "
+            f"of body weight (usual: {usual_low} to {usual_high}): the amplitude of the input "
+            f"function, and with it all flow, is {'doubtful' if possible else 'wrong'}.",
+        )
+    ]
+
+
+def _first_pass_area(input_function: InputFunction) -> float:
+    """Area under the first pass [mmol s/L]."""
+    inside = (input_function.time_s >= input_function.arrival_s) & (
+        input_function.time_s <= input_function.first_pass_end_s
+    )
+    area = np.trapezoid(input_function.concentration_mmol_l[inside], input_function.time_s[inside])
+    return max(float(area), 1e-9)
 
 
 def _physics_findings(first_pass: FirstPass) -> list[Finding]:

@@ -2,6 +2,7 @@ import numpy as np
 
 from pipeline import quality
 from pipeline.result import InputFunction, Severity
+from pipeline.study import State
 from tests.kinetic_truth import blood_curve
 
 TIME_S = np.arange(0.0, 60.0, 0.9)
@@ -40,3 +41,27 @@ def test_an_impossible_peak_withholds_the_numbers():
 def test_a_bolus_that_arrives_when_the_series_ends_withholds_the_numbers():
     found = codes(quality.input_findings(input_of(blood_curve(TIME_S), arrival_s=56.0)))
     assert found == {"first-pass-cut-off": Severity.WITHHOLD}
+
+
+def test_dose_and_input_function_that_give_a_usual_cardiac_output_are_no_finding():
+    area = np.trapezoid(blood_curve(TIME_S)[(TIME_S >= 8) & (TIME_S <= 20)], dx=0.9)
+    dose_mmol_kg = 0.08 * area / 60.0
+    assert quality.output_findings(dose_mmol_kg, State.REST, input_of(blood_curve(TIME_S))) == []
+
+
+def test_an_input_function_too_small_by_a_factor_for_its_dose_is_doubted_then_withheld():
+    area = np.trapezoid(blood_curve(TIME_S)[(TIME_S >= 8) & (TIME_S <= 20)], dx=0.9)
+    dose_mmol_kg = 0.08 * area / 60.0
+    verdicts = [
+        codes(quality.output_findings(dose_mmol_kg, State.REST, input_of(blood_curve(TIME_S) / by)))
+        for by in (2.0, 4.0)
+    ]
+    assert verdicts == [
+        {"cardiac-output-unusual": Severity.WARNING},
+        {"cardiac-output-implausible": Severity.WITHHOLD},
+    ]
+
+
+def test_an_unknown_dose_is_said():
+    found = codes(quality.output_findings(None, State.REST, input_of(blood_curve(TIME_S))))
+    assert found == {"dose-unknown": Severity.NOTE}
