@@ -185,6 +185,14 @@ class Delivery(_Settings):
         return self
 
 
+class Retrieve(_Settings):
+    """Whence studies may be fetched (`perfusion-node fetch`)."""
+
+    archives: tuple[Archive, ...] = ()
+    timeout_s: PositiveFloat = 120.0
+    """For each answer; a PACS may have to bring back a study from a tape first."""
+
+
 class Storage(_Settings):
     """Where the node keeps what it has received and made."""
 
@@ -254,6 +262,7 @@ class Config(_Settings):
     analysis: Analysis = Analysis()
     results: Results = Results()
     delivery: Delivery = Delivery()
+    retrieve: Retrieve = Retrieve()
     logging: Logging = Logging()
 
 

@@ -1,6 +1,6 @@
 """C-FIND, C-MOVE and C-GET as a user (PS3.4 annex C, Study Root)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
@@ -47,19 +47,30 @@ def identifier_of(level: str, keys: Mapping[str, str]) -> Dataset:
     return identifier
 
 
-def transfer_result(status: Dataset) -> tuple[int, int]:
-    """(taken, failed) of the last answer to a C-MOVE or C-GET.
+def transfer(
+    answers: Iterable[tuple[Dataset, Dataset | None]], told: Callable[[int], None]
+) -> tuple[int, int]:
+    """Follow the answers to a C-MOVE or C-GET to their end; returns (taken, failed).
+
+    Parameters
+    ----------
+    told
+        Called with the number of images taken so far, each time the peer says it.
 
     Raises
     ------
     TransientDeliveryError
-        The transfer ended with a failure as a whole.
+        The transfer ended with a failure as a whole, or without an answer.
     """
-    answer = status.get("Status")
-    taken = int(status.get("NumberOfCompletedSuboperations") or 0)
-    failed = int(status.get("NumberOfFailedSuboperations") or 0)
-    if answer not in (0x0000, 0xB000):
-        raise TransientDeliveryError(f"the transfer ended with {_said(answer)}")
+    taken = failed = 0
+    for status, _ in answers:
+        answer = status.get("Status")
+        taken = int(status.get("NumberOfCompletedSuboperations") or taken)
+        failed = int(status.get("NumberOfFailedSuboperations") or failed)
+        if answer in PENDING:
+            told(taken)
+        elif answer not in (0x0000, 0xB000):  # 0xB000: some of them failed
+            raise TransientDeliveryError(f"the transfer ended with {_said(answer)}")
     return taken, failed
 
 

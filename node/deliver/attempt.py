@@ -9,10 +9,10 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from node.config import Config
-from node.deliver.peers import peer_of
 from node.deliver.retry import decide
 from node.index import ledger
 from node.index.ledger import Consignment, Delivery, DeliveryState
+from node.peers import peer_of
 from node.representation import STANDS_IN
 from node.store_scu import Answer, AnswerKind, Instance, Peer, read_instance, store
 

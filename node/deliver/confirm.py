@@ -15,10 +15,10 @@ from pynetdicom import build_context, evt
 from pynetdicom.association import Association
 
 from node.config import Config, Destination
-from node.deliver.peers import peer_of
 from node.errors import TransientDeliveryError
 from node.index import confirmations
 from node.index.ledger import Consignment, Delivery
+from node.peers import peer_of
 from node.query_scu import FIND, has_instance
 from node.store_scu import NoAssociationError, NothingAcceptedError, associated
 

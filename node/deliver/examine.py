@@ -10,7 +10,7 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 
 from node.config import Config, Destination
-from node.deliver.peers import peer_of
+from node.peers import peer_of
 from node.representation import STANDS_IN
 from node.store_scu import NoAssociationError, associated
 

@@ -14,6 +14,20 @@ PLAIN_SYNTAXES: Mapping[str, UID] = {
 }
 
 
+def own_receiver(config: Config, *, calling_ae_title: str) -> Peer:
+    """Say how the receiver of this node is called by somebody of this machine."""
+    receive = config.receive
+    anywhere = receive.host in ("0.0.0.0", "::")  # noqa: S104  compared, not listened on
+    return Peer(
+        host="127.0.0.1" if anywhere else receive.host,
+        port=receive.port,
+        ae_title=receive.ae_title,
+        calling_ae_title=calling_ae_title,
+        timeout_s=receive.network_timeout_s,
+        tls=None if receive.tls is None else client_context(receive.tls, check_host_name=False),
+    )
+
+
 def peer_of(archive: Archive, config: Config) -> Peer:
     """Say how a configured PACS is called."""
     syntaxes = archive.transfer_syntaxes if isinstance(archive, Destination) else PLAIN_SYNTAXES
