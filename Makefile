@@ -1,18 +1,17 @@
 # make install | check | test | demo: each sets up what it needs on a fresh Debian machine.
 SHELL := /bin/bash
-PYTHON ?= python3.11
+PYTHON ?= $(or $(shell command -v python3.11),python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install check format test demo peers clean
+.PHONY: help install check format test demo peers viewer-check clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 $(STAMP): pyproject.toml constraints.txt
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is needed (PYTHON=... make ...)"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@bash .ci/python.sh $(PYTHON) $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
@@ -37,6 +36,9 @@ test: $(STAMP) peers check ## everything: checks and the whole suite
 
 demo: $(STAMP) peers ## the whole loop on this machine, with pictures in demo-output/
 	$(BIN)/perfusion-node demo --out demo-output
+
+viewer-check: $(STAMP) peers ## what a radiologist sees in OHIF, asserted (chromium, npm, root)
+	@bash .ci/viewer.sh $(BIN)/python
 
 clean: ## remove what was made here
 	rm -rf $(VENV) demo-output .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
