@@ -2,6 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from node.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.phantom import PhantomSettings
 
 HELP = "write a synthetic study as DICOM, with its truth beside it"
 
@@ -24,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--slices", type=int, default=3, help="short-axis slices, 1 to 5")
     parser.add_argument("--matrix", type=int, default=160, help="rows and columns")
     parser.add_argument(
+        "--motion-mm", type=float, help="largest shift by breathing (default: drawn)"
+    )
+    parser.add_argument(
+        "--contrast-to-noise", type=float, help="peak rise of the wall over noise (default: drawn)"
+    )
+    parser.add_argument(
         "--input-function",
         choices=("same", "dual-sequence", "dual-bolus"),
         default="same",
@@ -42,16 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write DIR/dicom/*.dcm, DIR/truth.npz and DIR/truth.json."""
     from node.dicom_phantom import study_datasets, write_truth
-    from pipeline.phantom import PhantomSettings, simulate
-    from pipeline.study import InputKind
+    from pipeline.errors import InvalidStudyError
+    from pipeline.phantom import simulate
 
-    kinds = {"dual-sequence": InputKind.DUAL_SEQUENCE, "dual-bolus": InputKind.DUAL_BOLUS}
-    settings = PhantomSettings(
-        n_frames=arguments.frames,
-        n_slices=arguments.slices,
-        matrix=arguments.matrix,
-        input_kind=kinds.get(arguments.input_function),
-    )
+    try:
+        settings = _settings(arguments)
+    except InvalidStudyError as error:
+        raise UsageError(str(error)) from error
     phantom = simulate(arguments.seed, settings)
     images = arguments.out / "dicom"
     images.mkdir(parents=True, exist_ok=True)
@@ -64,3 +73,18 @@ def run(arguments: argparse.Namespace) -> int:
     write_truth(phantom, arguments.out)
     print(f"{number} images in {images}, truth beside them ({phantom.truth.description}).")
     return 0
+
+
+def _settings(arguments: argparse.Namespace) -> "PhantomSettings":
+    from pipeline.phantom import PhantomSettings
+    from pipeline.study import InputKind
+
+    kinds = {"dual-sequence": InputKind.DUAL_SEQUENCE, "dual-bolus": InputKind.DUAL_BOLUS}
+    return PhantomSettings(
+        n_frames=arguments.frames,
+        n_slices=arguments.slices,
+        matrix=arguments.matrix,
+        motion_mm=arguments.motion_mm,
+        contrast_to_noise=arguments.contrast_to_noise,
+        input_kind=kinds.get(arguments.input_function),
+    )

@@ -104,18 +104,21 @@ def proton_density_readout(main: Readout) -> Readout:
 
 
 def _fractions(rng: Generator, n_slices: int) -> tuple[float, ...]:
+    """Depths of the slices over the length of the ventricle; a single one lies anywhere."""
     if n_slices == 1:
         return (float(rng.uniform(0.15, 0.78)),)
     first, last = rng.uniform(0.16, 0.24), rng.uniform(0.66, 0.78)
+    if n_slices == 2:
+        last = rng.uniform(0.42, 0.52)
     return tuple(float(part) for part in np.linspace(first, last, n_slices))
 
 
 def _levels(fractions: tuple[float, ...]) -> tuple[SliceLevel, ...]:
-    """Level of each slice: thirds of the ventricle; three slices are one of each."""
-    order = (SliceLevel.BASAL, SliceLevel.MID, SliceLevel.APICAL)
-    if len(fractions) == len(order):
-        return order
-    return tuple(order[int(np.clip((part - 0.02) // 0.31, 0, 2))] for part in fractions)
+    """Level of each slice: a stack is basal, mid and apical in thirds, of two there is no apex."""
+    order, count = tuple(SliceLevel), len(fractions)
+    if count == 1:
+        return (order[int(np.clip((fractions[0] - 0.02) // 0.31, 0, 2))],)
+    return tuple(order[3 * position // max(count, 3)] for position in range(count))
 
 
 def _nominal_physics(rng: Generator, field: float, settings: PhantomSettings) -> Physics:
