@@ -57,12 +57,14 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline.errors import InvalidStudyError
     from pipeline.phantom import simulate
 
+    images = arguments.out / "dicom"
+    if images.is_dir() and any(images.iterdir()):
+        raise UsageError(f"{images} is not empty: two studies in one folder would be mixed up")
     try:
         settings = _settings(arguments)
     except InvalidStudyError as error:
         raise UsageError(str(error)) from error
     phantom = simulate(arguments.seed, settings)
-    images = arguments.out / "dicom"
     images.mkdir(parents=True, exist_ok=True)
     number = 0
     datasets = study_datasets(

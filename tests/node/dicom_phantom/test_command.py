@@ -29,6 +29,12 @@ def test_the_command_writes_images_with_their_truth(tmp_path, capsys):
     assert "SIMULATED" in first.ImageComments
 
 
+def test_a_folder_with_images_is_not_written_into(tmp_path):
+    (tmp_path / "dicom").mkdir()
+    (tmp_path / "dicom" / "00001.dcm").touch()
+    assert main(["phantom", "--out", str(tmp_path), "--seed", "1"]) == 2
+
+
 @pytest.mark.parametrize("slices", ["0", "6"])
 def test_an_impossible_number_of_slices_is_refused(tmp_path, slices):
     assert main(["phantom", "--out", str(tmp_path), "--seed", "1", "--slices", slices]) == 2
