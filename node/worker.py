@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 
+from node.audit import AuditTrail
 from node.config import Config
 from node.deliver.attempt import Deliverer
 from node.deliver.confirm import Confirmer
@@ -40,7 +41,8 @@ class Worker:
         """
         self._config = config
         self._index = open_index(config.storage)
-        self._study = StudyWork(self._index, config, command=command)
+        self._audit = AuditTrail(config.audit, config.storage, ae_title=config.receive.ae_title)
+        self._study = StudyWork(self._index, config, audit=self._audit, command=command)
         destinations = [destination.name for destination in config.delivery.destinations]
         asked = [d.name for d in config.delivery.destinations if d.confirm != "none"]
         self._errands = {self._delivery(destinations): destinations, self._question(asked): asked}
@@ -99,7 +101,7 @@ class Worker:
     def _delivery(self, destinations: Collection[str]) -> Errand:
         index = self._index
         results = Folders(self._config.storage).results
-        deliverer = Deliverer(index, self._config, results=results)
+        deliverer = Deliverer(index, self._config, results=results, audit=self._audit)
 
         def waiting() -> list[Consignment]:
             # Rows of a destination that left the configuration stay until it comes back.

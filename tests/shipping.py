@@ -1,5 +1,6 @@
 """A ledger with results for one PACS, and a clock that only the test moves."""
 
+from node.audit import AuditTrail
 from node.config import Config
 from node.deliver.attempt import Deliverer
 from node.index import ledger
@@ -41,7 +42,11 @@ class Shipping:
         self.index = open_index(self.config.storage)
         self.pacs = pacs
         self.deliverer = Deliverer(
-            self.index, self.config, results=folder / "results", clock=lambda: self.now_s
+            self.index,
+            self.config,
+            results=folder / "results",
+            audit=AuditTrail(self.config.audit, self.config.storage, ae_title="PERFUSION"),
+            clock=lambda: self.now_s,
         )
         images = study_of(3, seed="shipping")
         self.study = str(images[0].StudyInstanceUID)

@@ -3,11 +3,13 @@
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from node.audit import AuditTrail, Party
 from node.config import Config
 from node.deliver.retry import decide
 from node.index import ledger
@@ -28,6 +30,7 @@ class Deliverer:
         config: Config,
         *,
         results: Path,
+        audit: AuditTrail,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._index = index
@@ -37,6 +40,7 @@ class Deliverer:
             for destination in config.delivery.destinations
         }
         self._results = results
+        self._audit = audit
         self._clock = clock
 
     def attempt(self, consignment: Consignment) -> None:
@@ -50,10 +54,20 @@ class Deliverer:
         if not instances:
             return
 
+        peer = self._peers[consignment.destination]
+        party = Party(peer.ae_title, peer.host)
+        stored: Counter[str] = Counter()
+
         def settle(instance: Instance, answer: Answer) -> None:
             self._settle(by_path[instance.path], answer)
+            stored[instance.sop_class_uid] += answer.kind is AnswerKind.STORED
 
-        store(self._peers[consignment.destination], instances, settle)
+        intended = Counter(str(instance.sop_class_uid) for instance in instances)
+        self._audit.begin_sending(party, consignment.study_uid, intended)
+        store(peer, instances, settle)
+        self._audit.instances_sent(
+            party, consignment.study_uid, +stored, failed=len(instances) - stored.total()
+        )
 
     def _readable(self, by_path: Mapping[Path, Delivery]) -> Sequence[Instance]:
         """Leave out (and settle) what is no longer on disk; the rest still goes."""

@@ -6,6 +6,7 @@ folder of its own, results carry UIDs that follow from their input, and rows are
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Protocol, cast
 
 import sqlalchemy as sa
 
+from node.audit import AuditTrail
 from node.config import Config
 from node.index import arrivals, jobs, ledger
 from node.index.jobs import JobState
@@ -65,6 +67,7 @@ class StudyWork:
         index: sa.Engine,
         config: Config,
         *,
+        audit: AuditTrail,
         command: Sequence[str] = COMMAND,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -72,6 +75,7 @@ class StudyWork:
         self._config = config
         self._command = command
         self._clock = clock
+        self._audit = audit
         self._spool = Spool.open(config.storage)
         self._folders = Folders(config.storage)
 
@@ -182,6 +186,7 @@ class StudyWork:
         folder = self._work(ticket) / "images"
         self._spool.link_study([row.file for row in rows], folder)
         log.info("study %s revision %d: %d images", ticket.study_uid, ticket.revision, len(rows))
+        self._audit.instances_accessed(ticket.study_uid, Counter(row.sop_class_uid for row in rows))
         return folder
 
     def _is_wanted(self, ticket: Ticket) -> bool:

@@ -216,3 +216,16 @@ def test_a_rejected_association_is_tried_again_and_says_why(ship):
     shipping.attempt()
     assert shipping.states == all_in(DeliveryState.PENDING)
     assert "calling ae title not recognised" in shipping.rows["pictures"].reason.lower()
+
+
+def test_what_was_sent_and_what_failed_is_in_the_audit_trail(ship, tmp_path):
+    shipping = ship()
+    shipping.pacs.answer = lambda event: (
+        0xA700 if event.request.AffectedSOPClassUID == MRImageStorage else 0x0000
+    )
+    shipping.attempt()
+    began, sent = (tmp_path / "audit" / "audit.log").read_text().splitlines()
+    assert "Begin Transferring DICOM Instances" in began
+    assert 'EventOutcomeIndicator="4"' in sent
+    assert shipping.study in sent
+    assert "Markedname" not in sent

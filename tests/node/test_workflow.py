@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from node.audit import AuditTrail
 from node.config import Config
 from node.index import jobs, ledger
 from node.index.arrivals import Arrival, record
@@ -64,6 +65,7 @@ class Bench:
         self.index = open_index(self.config.storage)
         self.spool = Spool.open(self.config.storage)
         self.folder = folder
+        self.audit = AuditTrail(self.config.audit, self.config.storage, ae_title="PERFUSION")
 
     def arrive(self, number):
         file = f"{number}.dcm"
@@ -98,6 +100,7 @@ class Bench:
         work = StudyWork(
             self.index,
             self.config,
+            audit=self.audit,
             command=(sys.executable, "-c", program),
             clock=lambda: self.now_s,
         )
@@ -184,7 +187,8 @@ def test_a_cancelled_analysis_is_ended_and_stays_cancelled(bench):
 def test_repeating_the_whole_work_enters_nothing_twice(bench):
     bench.analyse(says(0))
     before = ledger.study_deliveries(bench.index, STUDY)
-    work = StudyWork(bench.index, bench.config, command=(sys.executable, "-c", says(0)))
+    command = (sys.executable, "-c", says(0))
+    work = StudyWork(bench.index, bench.config, audit=bench.audit, command=command)
     key = Ticket(study_uid=STUDY, revision=1, attempt=0).key
     outcome = work.analyse(key)
     work.conclude(key, outcome)
