@@ -246,6 +246,14 @@ class Results(_Settings):
     )
 
 
+class Status(_Settings):
+    """The status page, with metrics at `/metrics` and `/health` for a watchdog. Read only."""
+
+    host: str = "127.0.0.1"
+    port: Port | None = 8642
+    """None: no status page."""
+
+
 class Logging(_Settings):
     """What is written about the node's work. Never patient data."""
 
@@ -263,6 +271,7 @@ class Config(_Settings):
     results: Results = Results()
     delivery: Delivery = Delivery()
     retrieve: Retrieve = Retrieve()
+    status: Status = Status()
     logging: Logging = Logging()
 
 

@@ -202,6 +202,7 @@ class Node:
             "receive": {"host": "127.0.0.1", "port": self.port, "minimum_free_mb": 1},
             "completion": {"series_quiet_s": 30.0, "study_quiet_s": 0.5},
             "storage": {"directory": str(folder / "state")},
+            "status": {"port": None},
             **sections,
         }
         self.config.write_text(yaml.safe_dump(settings))

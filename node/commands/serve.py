@@ -24,10 +24,9 @@ def run(arguments: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    Supervisor(
-        {
-            "receiver": node_command("receive", arguments.config),
-            "worker": node_command("work", arguments.config),
-        }
-    ).run(stop)
+    names = {"receiver": "receive", "worker": "work"}
+    if config.status.port is not None:
+        names["status page"] = "status"
+    commands = {name: node_command(command, arguments.config) for name, command in names.items()}
+    Supervisor(commands).run(stop)
     return 0

@@ -57,17 +57,13 @@ def _list(index: sa.Engine, *, as_json: bool) -> None:
     if not found:
         print("no studies")
     for study in found:
-        sent = "; ".join(
-            f"{destination}: " + ", ".join(f"{n} {state}" for state, n in states.items())
-            for destination, states in study.deliveries.items()
-        )
         words = [
             _time(study.last_s),
             study.study_uid,
             f"{study.images} images",
             f"revision {study.revision}",
             study.state if not study.verdict else f"{study.state} ({study.verdict})",
-            sent,
+            study.delivered,
             "NEEDS A PERSON" if study.needs_a_person else "",
         ]
         print("  ".join(word for word in words if word))

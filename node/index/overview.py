@@ -32,6 +32,14 @@ class StudyOverview:
     """Destination to state to number of result instances."""
 
     @property
+    def delivered(self) -> str:
+        """How many results are where, in words."""
+        return "; ".join(
+            f"{destination}: " + ", ".join(f"{number} {state}" for state, number in states.items())
+            for destination, states in self.deliveries.items()
+        )
+
+    @property
     def needs_a_person(self) -> bool:
         """Whether something of it will not go on by itself."""
         stuck = (DeliveryState.REFUSED, DeliveryState.EXPIRED)

@@ -1,0 +1,32 @@
+"""`perfusion-node status`: the status page alone, as `serve` starts it in a process of its own."""
+
+import argparse
+import signal
+import threading
+from pathlib import Path
+
+HELP = "the status page alone (internal: serve starts it)"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument("--config", type=Path, help="configuration file (default: all defaults)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve the page until SIGTERM or SIGINT."""
+    from node.config import load_config
+    from node.index.tables import open_index
+    from node.log_setup import set_up_logging
+    from node.status.server import StatusServer
+
+    config = load_config(arguments.config)
+    set_up_logging(config.logging.level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with StatusServer(config, open_index(config.storage)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        stop.wait()
+        server.shutdown()
+    return 0

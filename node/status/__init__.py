@@ -1,0 +1,1 @@
+"""The status page and the metrics: read only, no patient data, a process of its own."""
