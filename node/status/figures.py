@@ -36,11 +36,12 @@ def count(index: sa.Engine, now_s: float) -> Figures:
             images=connection.scalar(sa.select(sa.func.count()).select_from(INSTANCE)) or 0,
             conflicts=connection.scalar(sa.select(sa.func.count()).select_from(CONFLICT)) or 0,
             arriving=connection.scalar(arriving.where(STUDY.c.revision > STUDY.c.frozen)) or 0,
-            jobs=dict(
-                connection.execute(
-                    sa.select(JOB.c.state, sa.func.count()).group_by(JOB.c.state)
-                ).tuples()
-            ),
+            jobs={
+                row.state: row.number
+                for row in connection.execute(
+                    sa.select(JOB.c.state, sa.func.count().label("number")).group_by(JOB.c.state)
+                )
+            },
             deliveries={
                 (destination, state): number
                 for destination, state, number in connection.execute(
