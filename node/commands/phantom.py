@@ -42,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whether the input function has a series of its own",
     )
     parser.add_argument(
+        "--fields", action="store_true", help="write the whole field of motion of every frame"
+    )
+    parser.add_argument(
         "--unnamed", action="store_true", help="descriptions do not tell rest from stress"
     )
     parser.add_argument(
@@ -89,4 +92,5 @@ def _settings(arguments: argparse.Namespace) -> "PhantomSettings":
         motion_mm=arguments.motion_mm,
         contrast_to_noise=arguments.contrast_to_noise,
         input_kind=kinds.get(arguments.input_function),
+        fields=arguments.fields,
     )

@@ -32,6 +32,8 @@ class Circulation:
     vein_spread_s: float
     lung_transit_s: float
     lung_spread_s: float
+    coronary_spread_s: float
+    """Dispersion on the way from the LV through the coronary arteries to the capillaries."""
     body_transit_s: float
     body_share: float
     """Part of what leaves the heart that comes back as a recirculating bolus."""
@@ -49,6 +51,8 @@ class BloodCurves:
     rv: FloatArray
     pulmonary: FloatArray
     lv: FloatArray
+    coronary: FloatArray
+    """Where it enters the capillaries of the heart."""
     aorta: FloatArray
 
 
@@ -66,6 +70,7 @@ def draw_circulation(
         vein_spread_s=rng.uniform(1.7, 3.0),
         lung_transit_s=beats * interval_s,
         lung_spread_s=rng.uniform(0.24, 0.36) * beats * interval_s,
+        coronary_spread_s=rng.uniform(0.15, 0.8),
         body_transit_s=rng.uniform(12.0, 20.0),
         body_share=rng.uniform(0.35, 0.6),
         residual_mmol_l=rng.uniform(0.15, 0.45) if second_injection else 0.0,
@@ -89,11 +94,13 @@ def blood_curves(circulation: Circulation, duration_s: float) -> BloodCurves:
     left = _through(right, lung)
     half_lung = _transit(time, 0.45 * circulation.lung_transit_s, 0.5 * circulation.lung_spread_s)
     late = _transit(time, 1.2, 0.5)
+    coronary = _transit(time, 1.5 * circulation.coronary_spread_s, circulation.coronary_spread_s)
     return BloodCurves(
         time_s=time,
         rv=right,
         pulmonary=_through(right, half_lung),
         lv=left,
+        coronary=_through(left, coronary),
         aorta=_through(left, late),
     )
 

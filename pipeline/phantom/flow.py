@@ -134,13 +134,14 @@ def myocardial_kinetics(
     Ranges follow QPerf's normals (Xue et al., doi 10.1002/mrm.27954): PS 1.1-1.3 mL/min/g, blood
     volume 10-12 mL/100 g, interstitium 20 mL/100 g; both rise gently with flow.
     """
-    plasma = 1.0 - haematocrit
+    plasma, spread = 1.0 - haematocrit, float(rng.uniform(0.15, 0.5))
     healthy = TissueKinetics(
         mbf_ml_min_g=LEVELS_ML_MIN_G,
         ps_ml_min_g=rng.uniform(0.7, 1.5) * LEVELS_ML_MIN_G**0.15,
         plasma_volume_ml_ml=rng.uniform(0.08, 0.12) * plasma * LEVELS_ML_MIN_G**0.12,
         interstitial_volume_ml_ml=np.full(N_FLOW_LEVELS, rng.uniform(0.15, 0.26)),
-        delay_s=rng.uniform(0.3, 1.2) * LEVELS_ML_MIN_G**-0.4,
+        delay_s=rng.uniform(0.1, 0.8) * LEVELS_ML_MIN_G**-0.4,
+        flow_spread=spread,
     )
     scar = TissueKinetics(
         mbf_ml_min_g=SCAR_LEVELS_ML_MIN_G,
@@ -148,5 +149,6 @@ def myocardial_kinetics(
         plasma_volume_ml_ml=np.full(N_SCAR_LEVELS, 0.05 * plasma),
         interstitial_volume_ml_ml=np.full(N_SCAR_LEVELS, rng.uniform(0.4, 0.55)),
         delay_s=np.full(N_SCAR_LEVELS, rng.uniform(1.0, 2.5)),
+        flow_spread=spread,
     )
     return healthy, scar

@@ -55,8 +55,8 @@ def label_concentrations(
         return tissue_curves(kinetics, arterial, time, haematocrit) + rest
 
     first = int(Tissue.MYOCARDIUM)
-    table[first : first + N_FLOW_LEVELS] = perfused(wall[0], blood.lv)
-    table[Tissue.SCAR :] = perfused(wall[1], blood.lv)
+    table[first : first + N_FLOW_LEVELS] = perfused(wall[0], blood.coronary)
+    table[Tissue.SCAR :] = perfused(wall[1], blood.coronary)
     nearest = int(np.argmin(np.abs(LEVELS_ML_MIN_G - 0.7 * flow.global_ml_min_g)))
     table[Tissue.RV_WALL] = table[first + nearest]
     columns = np.array(list(PERFUSION.values())).T

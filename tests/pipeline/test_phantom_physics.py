@@ -43,6 +43,17 @@ def test_with_extraction_the_residue_holds_plasma_and_interstitium(mbf):
     assert residue.sum() * STEP_S == pytest.approx(0.26, rel=0.01)
 
 
+@pytest.mark.parametrize("spread", [0.2, 0.5])
+def test_many_capillaries_have_the_flow_and_the_volumes_of_the_tissue(spread):
+    tissue = replace(kinetics(mbf=1.0), flow_spread=spread)
+    residue = residue_per_s(tissue, TIME_S, HAEMATOCRIT)[0]
+    flow = impulse_response_at_zero_per_s(1.0) * (1 - HAEMATOCRIT)
+    assert residue[0] == pytest.approx(flow, rel=1e-12)
+    assert residue.sum() * STEP_S == pytest.approx(0.26, rel=0.02)
+    single = residue_per_s(kinetics(mbf=1.0), TIME_S, HAEMATOCRIT)[0]
+    assert np.abs(residue - single).max() > 0.1 * flow
+
+
 def test_nothing_has_left_before_the_transit_time():
     residue = residue_per_s(kinetics(mbf=1.0), TIME_S, HAEMATOCRIT)[0]
     flow = impulse_response_at_zero_per_s(1.0) * (1 - HAEMATOCRIT)
@@ -95,12 +106,13 @@ def test_all_that_is_injected_passes_both_ventricles_once():
         vein_spread_s=2.0,
         lung_transit_s=7.0,
         lung_spread_s=2.0,
+        coronary_spread_s=0.5,
         body_transit_s=15.0,
         body_share=0.0,
         mixing_share=0.0,
     )
     curves = blood_curves(circulation, 200.0)
-    for curve in (curves.rv, curves.lv, curves.aorta):
+    for curve in (curves.rv, curves.lv, curves.coronary, curves.aorta):
         assert curve.sum() * STEP_S == pytest.approx(4.0 / (5.0 / 60.0), rel=1e-3)
     later = (curves.lv * curves.time_s).sum() / curves.lv.sum()
     earlier = (curves.rv * curves.time_s).sum() / curves.rv.sum()
