@@ -6,22 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pydicom
 from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
     UID,
-    DeflatedExplicitVRLittleEndian,
     EnhancedMRImageStorage,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
     LegacyConvertedEnhancedMRImageStorage,
     MediaStorageDirectoryStorage,
     MRImageStorage,
 )
 
 from node.dicom_read.header import Header, raw_element
+from node.dicom_read.parsing import parse
 from node.dicom_read.sources import (
     NoPerfusionError,
     NotShortAxisError,
@@ -33,10 +30,6 @@ from node.dicom_read.sources import (
 
 MULTI_FRAME_CLASSES = frozenset({EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage})
 _IMAGE_CLASSES = MULTI_FRAME_CLASSES | {MRImageStorage}
-_DEFER_BYTES = 4096
-"""Longer values (pixel data, Siemens' private headers) stay on disk until they are asked for."""
-_FIRST_GROUPS = (b"\x02\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x08\x00\x16\x00")
-"""File meta group length; character set, image type, SOP class: how a data set may begin."""
 _PIXEL_DATA = 0x7FE00010
 _MOST_PIXELS_A_SIDE = 2048
 _UNDEFINED_LENGTH = 0xFFFFFFFF
@@ -122,7 +115,7 @@ def series_name(header: Header) -> str:
 def _open(path: Path, aside: Aside) -> Instance | None:
     """Open one file, or set it aside."""
     try:
-        dataset = _read(path)
+        dataset = parse(path)
     except InvalidDicomError:
         aside.add(f"file {path.name}", "it is not a DICOM file", [path])
         return None
@@ -141,36 +134,6 @@ def _open(path: Path, aside: Aside) -> Instance | None:
         aside.add(what, refusal, [path])
         return None
     return Instance(path=path, dataset=dataset, header=header)
-
-
-def _read(path: Path) -> Dataset:
-    """Parse the header; long values stay on disk.
-
-    Raises
-    ------
-    InvalidDicomError
-        The file has no preamble, and does not begin as a data set does either.
-    """
-    try:
-        dataset = pydicom.dcmread(path, defer_size=_DEFER_BYTES)
-    except InvalidDicomError:
-        with path.open("rb") as file:
-            if file.read(4) not in _FIRST_GROUPS:
-                raise
-        return _without_preamble(path)
-    if Header(dataset.file_meta).value("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        return pydicom.dcmread(path)  # inflated in memory: nothing on disk to come back to
-    return dataset
-
-
-def _without_preamble(path: Path) -> Dataset:
-    """Parse a bare data set, as some archives export it."""
-    dataset = pydicom.dcmread(path, defer_size=_DEFER_BYTES, force=True)
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        implicit, _ = dataset.original_encoding
-        syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-        dataset.file_meta.TransferSyntaxUID = syntax
-    return dataset
 
 
 def _refusal(dataset: Dataset, header: Header, path: Path) -> str | None:

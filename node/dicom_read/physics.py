@@ -160,7 +160,7 @@ def _readout(header: Header, protocol: ProtocolPhysics, values: _Values) -> Read
         (1.0, Origin.DEFAULT),
     )
     return Readout(
-        sequence=sequence_kind(header),
+        sequence=_sequence(header, values),
         repetition_time_s=tr_ms * 1e-3,
         echo_time_s=te_ms * 1e-3,
         flip_angle_rad=math.radians(flip_deg),
@@ -220,18 +220,26 @@ def _phase_encoding_lines(header: Header) -> float | None:
     return None if matrix is None else _up_to(_MOST_LINES, max(matrix[2:]))
 
 
-def sequence_kind(header: Header) -> SequenceKind:
-    """Tell a balanced from a spoiled readout: by name, else by steady state without spoiling."""
+def _sequence(header: Header, values: _Values) -> SequenceKind:
+    """Return the kind of readout; where nothing tells, it is taken to be spoiled."""
+    told = sequence_kind(header)
+    values.origin["readout.sequence"] = Origin.DEFAULT if told is None else Origin.HEADER
+    return told or SequenceKind.SPOILED_GRADIENT_ECHO
+
+
+def sequence_kind(header: Header) -> SequenceKind | None:
+    """Tell a balanced from a spoiled readout, by name, else by spoiling; None where untold."""
     technique = philips.scanning_technique(header)
-    names = [header.text("SequenceName"), header.text("PulseSequenceName"), technique]
-    variant = header.texts("SequenceVariant")
-    balanced = (
-        re.search(r"tfi|trufi|fiesta|b-?tfe|b-?ffe|ssfp", " ".join(names).lower()) is not None
-        or header.text("SteadyStatePulseSequence") == "FREE_PRECESSION"
-        # Philips writes SS for its spoiled sequences too, and names the technique
-        or ("SS" in variant and "SP" not in variant and not technique)
-    )
-    return SequenceKind.BALANCED_SSFP if balanced else SequenceKind.SPOILED_GRADIENT_ECHO
+    names = f"{header.text('SequenceName')} {header.text('PulseSequenceName')} {technique}"
+    steady_state = header.text("SteadyStatePulseSequence")
+    if re.search(r"tfi|trufi|fiesta|b-?tfe|b-?ffe|ssfp", names.lower()):
+        return SequenceKind.BALANCED_SSFP
+    # Philips writes SS for its spoiled sequences too, but names the technique
+    variant = header.texts("SequenceVariant") if not technique else ()
+    if steady_state == "FREE_PRECESSION" or ("SS" in variant and "SP" not in variant):
+        return SequenceKind.BALANCED_SSFP
+    told = names.strip() or "SP" in variant or steady_state
+    return SequenceKind.SPOILED_GRADIENT_ECHO if told else None
 
 
 def _agent(header: Header, config: Analysis, values: _Values) -> Agent:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pydicom
 from pydicom import Dataset
 
 from node.dicom_read.header import tolerant_reading
+from node.dicom_read.parsing import parse
 from node.errors import NothingToAnalyseError
 from pipeline.study import PerfusionStudy
 
@@ -35,7 +35,11 @@ class SliceSource:
     def header(self, frame: int = 0) -> Dataset:
         """Read the instance of `frame` again, without its pixel data."""
         with tolerant_reading():
-            return pydicom.dcmread(self.frames[frame].path, stop_before_pixels=True)
+            dataset = parse(self.frames[frame].path)
+            for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"):
+                if keyword in dataset:
+                    del dataset[keyword]
+            return dataset
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ an invented regular time is wrong.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
@@ -98,6 +99,8 @@ def _try(key: TimeKey, slices: Sequence[Sequence[Frame]]) -> Timing | None:
         numbers = [value for value in values if value is not None]
         if len(numbers) < len(values) or not _plausible(numbers):
             return None
+        if key.absolute and _contradicts_positions(frames, numbers):
+            return None
         timed.append(np.array(numbers))
     coarse = key.measured and all(
         len(times) >= _FEWEST_FOR_RESOLUTION and bool(np.all(times == np.round(times)))
@@ -113,6 +116,19 @@ def _apart(slices: Sequence[Sequence[Frame]], timed: list[FloatArray]) -> tuple[
         return tuple(timed)
     delays = [_delay_in_beat_s(frames) for frames in slices]
     return tuple(times + delay for times, delay in zip(timed, delays, strict=True))
+
+
+def _contradicts_positions(frames: Sequence[Frame], seconds: Sequence[float]) -> bool:
+    """Whether times run across the temporal positions: some de-identification scrambles clocks."""
+    positions = [
+        frame.header.number("TemporalPositionIdentifier", "TemporalPositionIndex")
+        for frame in frames
+    ]
+    if None in positions or len(set(positions)) < len(positions):
+        return False
+    in_time = [positions[i] or 0.0 for i in np.argsort(seconds, kind="stable")]
+    backwards = sum(later < earlier for earlier, later in pairwise(in_time))
+    return backwards > _MOST_UNCLEAR * len(frames)
 
 
 def _plausible(seconds: Sequence[float]) -> bool:

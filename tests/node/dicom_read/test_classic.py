@@ -149,6 +149,7 @@ def test_bare_data_sets_without_a_preamble_are_read(tmp_path):
     read = read_study(paths, Analysis())
 
     assert [s.frames.shape[0] for s in read.study.first_passes[0].slices] == [24, 24]
+    assert read.sources[0].slices[0].header().PatientID == "P1"
 
 
 def test_what_is_far_too_large_is_not_even_decoded(tmp_path):

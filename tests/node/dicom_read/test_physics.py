@@ -58,7 +58,8 @@ def test_the_delay_is_what_is_left_of_the_saturation_time_before_the_centre_of_k
     assert found.readout.flip_angle_rad == pytest.approx(math.radians(12))
     readout = [name for name in found.origin if name.startswith("readout.")]
     assert {name for name in readout if found.origin[name] is not Origin.HEADER} == {
-        "readout.saturation_efficiency"
+        "readout.saturation_efficiency",
+        "readout.sequence",
     }
 
 
@@ -102,7 +103,8 @@ def test_acceleration_and_several_echoes_shorten_the_readout():
         ({"SequenceVariant": ["SK", "SS"]}, SequenceKind.BALANCED_SSFP),
         ({"SequenceVariant": ["SK", "SP", "SS"]}, SequenceKind.SPOILED_GRADIENT_ECHO),
         ({"SequenceVariant": ["SK", "SP"]}, SequenceKind.SPOILED_GRADIENT_ECHO),
-        ({}, SequenceKind.SPOILED_GRADIENT_ECHO),
+        ({"SequenceVariant": "NONE"}, None),
+        ({}, None),
     ],
 )
 def test_balanced_and_spoiled_readouts_are_told_apart(values, kind):

@@ -204,3 +204,21 @@ def test_cumulative_trigger_times_are_not_added_to_the_clock(tmp_path):
 
     for image_slice in read.study.first_passes[0].slices:
         np.testing.assert_allclose(np.diff(image_slice.time_s), 0.85, atol=1e-5)
+
+
+def test_a_scrambled_clock_is_not_believed_against_the_temporal_positions(tmp_path):
+    order = np.random.default_rng(3).permutation(24)
+
+    def change(_index, time, dataset):
+        update(
+            dataset,
+            AcquisitionTime=clock(36000 + 0.85 * int(order[time])),
+            TemporalPositionIdentifier=time + 1,
+            NominalInterval=850,
+        )
+
+    times, key, notes = read_times(tmp_path, change)
+
+    assert key == "temporal position times the RR interval"
+    np.testing.assert_allclose(np.diff(times), 0.85)
+    assert any("counted, not measured" in note for note in notes)
