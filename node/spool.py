@@ -1,46 +1,60 @@
 """The spool: folders, flushes and atomic moves. Every name is ours, none comes from a tag.
 
-A file is written to `incoming/`, flushed, and only then moved to its place, whose folder is
-flushed too: a reader never sees a torn file, and what was placed survives power loss.
+```
+spool/instances/<day>/<32 hex digits>.part   on its way, or empty and waiting for an instance
+                      <the same>.dcm         in its place, named by a row of the index
+```
 
-```
-spool/
-  incoming/<32 hex digits>.part      on its way, never acknowledged
-  instances/<day>/<the same>.dcm     in its place, named by a row of the index
-```
+One flush keeps an instance. Files are made empty in advance and their folder is flushed, once for
+many; so when an instance's bytes are flushed it has a durable name already. The change of the name
+needs no flush of its own: after a power cut the file has the one name or the other, and its header
+says by a digest whether it is whole. A reader never sees a torn file.
 """
 
 import fcntl
 import os
 import shutil
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 from node.config import Storage
 from node.errors import SpoolError
 
 Buffer = bytes | bytearray | memoryview
 
+_PREPARED = 64
 _MOST_PIECES = 1000  # writev takes at most IOV_MAX buffers, 1024 on Linux
+
+
+class _Folder(NamedTuple):
+    """The folder of one day, held open."""
+
+    day: str
+    descriptor: int
 
 
 class SpoolFile:
     """A new file on its way: written in pieces, sealed, then placed or discarded."""
 
-    def __init__(self, folder: int) -> None:
-        self._folder = folder
-        self.name = os.urandom(16).hex()
+    def __init__(self, folder: "_Folder", name: str) -> None:
+        self.folder = folder
+        self.name = name
         self.size_bytes = 0
         self.placed = False
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        self._descriptor = os.open(self.part, flags, 0o640, dir_fd=folder)
+        self._descriptor = os.open(self.part, os.O_WRONLY | os.O_CLOEXEC, dir_fd=folder.descriptor)
 
     @property
     def part(self) -> str:
-        """The name in `incoming/`."""
+        """The name until it is placed."""
         return f"{self.name}.part"
+
+    @property
+    def relative(self) -> str:
+        """The name for the index, once it is placed."""
+        return f"instances/{self.folder.day}/{self.name}.dcm"
 
     def write(self, pieces: Sequence[Buffer]) -> None:
         """Append pieces, without joining them first."""
@@ -53,10 +67,11 @@ class SpoolFile:
             if written:
                 rest[0] = rest[0][written:]
 
-    def seal(self) -> None:
-        """Flush the bytes: from now on they survive power loss."""
+    def seal(self, mark: bytes, position: int) -> None:
+        """Write the mark that says that the file is whole, and flush it to survive power loss."""
         try:
-            os.fsync(self._descriptor)
+            os.pwrite(self._descriptor, mark, position)
+            os.fdatasync(self._descriptor)
         finally:
             self._close()
 
@@ -66,7 +81,7 @@ class SpoolFile:
         if self.placed:
             return
         try:
-            os.unlink(self.part, dir_fd=self._folder)
+            os.unlink(self.part, dir_fd=self.folder.descriptor)
         except FileNotFoundError:
             return
 
@@ -85,15 +100,15 @@ class Spool:
     def __init__(self, root: Path) -> None:
         self.root = root
         try:
-            _make_folder(root / "incoming")
             _make_folder(root / "instances")
             for folder in (root.parent.parent, root.parent, root):
                 _flush_folder(folder)  # whoever made them may not have
             self._root = _open_folder(root)
-            self._incoming = _open_folder(root / "incoming")
         except OSError as error:
             raise SpoolError(f"the spool cannot be opened: {error.strerror}") from error
-        self._days: dict[str, int] = {}
+        self._days: dict[str, _Folder] = {}
+        self._prepared: list[tuple[_Folder, str]] = []
+        self._preparing = threading.Lock()
 
     @classmethod
     def open(cls, storage: Storage) -> Self:
@@ -115,7 +130,7 @@ class Spool:
 
     def close(self) -> None:
         """Let go of the folders."""
-        for descriptor in (self._root, self._incoming, *self._days.values()):
+        for descriptor in (self._root, *(folder.descriptor for folder in self._days.values())):
             os.close(descriptor)
         self._days.clear()
 
@@ -124,41 +139,62 @@ class Spool:
         return self.root / relative
 
     def begin(self) -> SpoolFile:
-        """Begin a new file; raises `OSError` where the disk refuses."""
-        return SpoolFile(self._incoming)
+        """Begin a new file, whose name is durable; raises `OSError` where the disk refuses."""
+        while True:
+            try:
+                folder, name = self._prepared.pop(0)
+            except IndexError:
+                self._prepare()
+                continue
+            if len(self._prepared) < _PREPARED // 2 and not self._preparing.locked():
+                threading.Thread(target=self._prepare_ahead, daemon=True).start()
+            return SpoolFile(folder, name)
 
-    def place(self, files: Sequence[SpoolFile]) -> list[str]:
-        """Move sealed files to their place and flush the folder once.
+    def _prepare_ahead(self) -> None:
+        try:
+            self._prepare()
+        except OSError:
+            return  # whoever needs a name will meet the same, and say it
 
-        Returns their names for the index.
+    def _prepare(self) -> None:
+        """Make empty files in advance, and one flush for all their names."""
+        with self._preparing:
+            if len(self._prepared) >= _PREPARED:
+                return
+            folder = self._today()
+            names = [os.urandom(16).hex() for _ in range(_PREPARED)]
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            for name in names:
+                os.close(os.open(f"{name}.part", flags, 0o640, dir_fd=folder.descriptor))
+            os.fsync(folder.descriptor)
+            self._prepared += [(folder, name) for name in names]
+
+    def place(self, file: SpoolFile) -> str:
+        """Give a sealed file its place; return its name for the index.
 
         Raises
         ------
         SpoolError
-            Any of them could not be moved; some may have been.
         """
-        day = f"{datetime.now(UTC):%Y-%m-%d}"
+        descriptor = file.folder.descriptor
         try:
-            folder = self._day(day)
-            for file in files:
-                os.rename(
-                    file.part,
-                    f"{file.name}.dcm",
-                    src_dir_fd=self._incoming,
-                    dst_dir_fd=folder,
-                )
-                file.placed = True
-            os.fsync(folder)
+            os.rename(file.part, f"{file.name}.dcm", src_dir_fd=descriptor, dst_dir_fd=descriptor)
         except OSError as error:
             raise SpoolError(f"the spool cannot move a file: {error.strerror}") from error
-        return [f"instances/{day}/{file.name}.dcm" for file in files]
+        file.placed = True
+        return file.relative
 
-    def _day(self, day: str) -> int:
-        folder = self._days.get(day)
-        if folder is None:
-            _make_folder(self.root / "instances" / day)
-            folder = self._days[day] = _open_folder(self.root / "instances" / day)
-        return folder
+    def place_part(self, part: Path) -> str:
+        """Give a whole file that the last end left its place."""
+        return part.rename(part.with_suffix(".dcm")).relative_to(self.root).as_posix()
+
+    def _today(self) -> _Folder:
+        day = f"{datetime.now(UTC):%Y-%m-%d}"
+        if day not in self._days:
+            path = self.root / "instances" / day
+            _make_folder(path)
+            self._days[day] = _Folder(day, _open_folder(path))
+        return self._days[day]
 
     def drop(self, relative: str) -> None:
         """Remove a file that no row names."""
@@ -174,7 +210,7 @@ class Spool:
         """
         try:
             here, held = os.stat(self.root), os.fstat(self._root)
-            status = os.fstatvfs(self._incoming)
+            status = os.fstatvfs(self._root)
         except OSError as error:
             raise SpoolError(f"the spool is not there: {error.strerror}") from error
         if (here.st_dev, here.st_ino) != (held.st_dev, held.st_ino):
@@ -182,14 +218,13 @@ class Spool:
         return status.f_bavail * status.f_frsize
 
     def parts(self) -> Iterator[Path]:
-        """Give the files in `incoming/`."""
-        yield from self.root.glob("incoming/*.part")
+        """Give the files that have no place: on their way, or waiting for an instance."""
+        yield from self.root.glob("instances/*/*.part")
 
     def placed(self) -> Iterator[str]:
         """Give the names of all files that are in their place."""
-        for day in (self.root / "instances").iterdir():
-            for file in day.iterdir():
-                yield file.relative_to(self.root).as_posix()
+        for file in self.root.glob("instances/*/*.dcm"):
+            yield file.relative_to(self.root).as_posix()
 
     def link_study(self, files: Iterable[str], folder: Path) -> None:
         """Fill a folder with the files in the given order, as hard links named by position.

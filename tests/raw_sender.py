@@ -65,7 +65,14 @@ def _item(kind: int, content: bytes) -> bytes:
 class RawSender:
     """One association."""
 
-    def __init__(self, port: int, *, calling: str = "SCANNER", timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        calling: str = "SCANNER",
+        called: str = "PERFUSION",
+        timeout_s: float = 30.0,
+    ) -> None:
         try:
             self.stream = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
         except OSError as error:
@@ -73,7 +80,7 @@ class RawSender:
         self._message = 0
         try:
             self.stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.stream.sendall(association_request(calling))
+            self.stream.sendall(association_request(calling, called))
             accepted = self.read_pdu()[0] == 2
         except (OSError, LostError):
             accepted = False

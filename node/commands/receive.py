@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     recover(spool, index)
     intake = Intake(
         spool,
-        index,
+        open_index(config.storage, flushes=False),  # what a power cut takes, recover finds again
         minimum_free_bytes=config.receive.minimum_free_mb * 2**20,
         maximum_instance_bytes=config.receive.maximum_instance_mb * 2**20,
     )

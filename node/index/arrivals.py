@@ -101,7 +101,7 @@ class StudyArrivals:
 
 
 def record(engine: sa.Engine, arrivals: Sequence[Arrival]) -> list[Outcome]:
-    """Record instances in one transaction; when this returns, their rows survive power loss."""
+    """Record instances in one transaction, as durably as the engine was opened."""
     try:
         # Nearly always all are new, and this is an instance's whole way through the database.
         with engine.begin() as connection:

@@ -66,8 +66,13 @@ def database_url(storage: Storage) -> sa.URL:
     return sa.URL.create("sqlite", database=str(storage.directory / "index.sqlite"))
 
 
-def open_index(storage: Storage) -> sa.Engine:
-    """Open the database, making its folder and tables where they are missing."""
+def open_index(storage: Storage, *, flushes: bool = True) -> sa.Engine:
+    """Open the database, making its folder and tables where they are missing.
+
+    Without `flushes`, a commit survives the end of the process but maybe not a power cut, which
+    then takes the latest commits and no others: any later commit that flushes, of any process,
+    flushes them too. That is for what can be found again, as the receiver finds its instances.
+    """
     url = database_url(storage)
     if url.get_backend_name() == "sqlite":
         storage.directory.mkdir(parents=True, exist_ok=True)
@@ -75,6 +80,10 @@ def open_index(storage: Storage) -> sa.Engine:
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
+        if not flushes:
+            sa.event.listen(engine, "connect", _without_flushes_sqlite)
+    elif not flushes:
+        sa.event.listen(engine, "connect", _without_flushes_postgresql)
     with engine.begin() as connection:
         # Receiver and worker may both come first: one makes the tables, the other waits.
         if engine.dialect.name == "postgresql":
@@ -101,6 +110,19 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _without_flushes_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=NORMAL")  # in WAL mode: consistent, flushed at checkpoints
+    cursor.close()
+
+
+def _without_flushes_postgresql(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute("SET synchronous_commit TO off")
+    cursor.close()
+    connection.commit()
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

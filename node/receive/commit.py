@@ -1,7 +1,7 @@
-"""Many answers after one flush: whoever's turn it is commits for all who wait.
+"""Many answers after one transaction: whoever's turn it is commits for all who wait.
 
-Each association flushes its own file; moving, flushing the folder and the transaction of the index
-are shared. With one association nothing waits; with many, three flushes an instance become one.
+Each association flushes its own file, at the same time as the others; moving to the place and the
+transaction of the index are shared. With one association nothing waits.
 """
 
 import threading
@@ -35,7 +35,7 @@ class Committer:
         self._waiting: list[_Wish] = []
 
     def commit(self, file: SpoolFile, arrival: Arrival) -> Outcome:
-        """Place and record; when this returns, both survive power loss.
+        """Place and record; when this returns, other processes see the instance.
 
         `arrival.file` is filled in here. Where this raises, the file stays in the spool: the
         transaction may have reached the disk all the same.
@@ -56,7 +56,7 @@ class Committer:
 
     def _fulfil(self, wishes: Sequence[_Wish]) -> None:
         try:
-            names = self._spool.place([wish.file for wish in wishes])
+            names = [self._spool.place(wish.file) for wish in wishes]
             arrivals = [
                 replace(wish.arrival, file=name) for wish, name in zip(wishes, names, strict=True)
             ]

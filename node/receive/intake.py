@@ -11,7 +11,7 @@ from node.errors import NodeError, SpoolError, UnreadableInstanceError
 from node.index.arrivals import Arrival, Outcome
 from node.receive.commit import Committer
 from node.receive.header import Header, is_uid, read_header
-from node.receive.part10 import file_header
+from node.receive.part10 import DIGEST_BYTES, file_header
 from node.spool import Spool, SpoolFile
 
 LOGGER = logging.getLogger(__name__)
@@ -95,6 +95,7 @@ class Incoming:
         self._held_bytes = 0
         self._size_bytes = 0
         self._digest = hashlib.sha256()
+        self._digest_position = 0
         self._file: SpoolFile | None = None
         self._header: Header | None = None
         self._failure: Exception | None = None
@@ -116,7 +117,8 @@ class Incoming:
     def finish(self) -> Answer:
         """Keep the instance durably and return what to answer.
 
-        Success is returned only when bytes, folder entry and row would survive power loss.
+        Success is returned only when the row is there, and bytes, name and all that the row says
+        would survive power loss.
         """
         try:
             if self._failure is not None:
@@ -148,7 +150,9 @@ class Incoming:
         if self._file is None:
             self._header = self._read_header()
             self._file = self._spool.begin()
-            self._file.write([self._meta()])
+            meta = self._meta()
+            self._digest_position = len(meta) - DIGEST_BYTES
+            self._file.write([meta])
         for piece in self._pieces:
             self._digest.update(piece)
         self._file.write(self._pieces)
@@ -181,7 +185,7 @@ class Incoming:
 
     def _keep(self) -> Answer:
         file = self._spill()
-        file.seal()
+        file.seal(self._digest.digest(), self._digest_position)
         header = self._header
         if header is None:
             raise UnreadableInstanceError("the data set is empty")

@@ -1,7 +1,10 @@
 """At the start: make spool and index agree again, whatever the last end was like.
 
-What lies in `incoming/` was never acknowledged and goes. What lies in its place without a row was
-whole before it got there, so it is recorded now: its sender may or may not have had an answer.
+A file whose header carries the right digest is whole, wherever it lies: it goes to its place and is
+recorded, because its sender may have had an answer. What is not whole had none, and goes.
+
+The receiver's rows are not flushed one by one (see `open_index`), so after a power cut the last of
+them come from here.
 """
 
 import hashlib
@@ -14,7 +17,7 @@ import sqlalchemy as sa
 from node.errors import SpoolError, UnreadableInstanceError
 from node.index.arrivals import Arrival, Outcome, known_files, record
 from node.receive.header import read_header
-from node.receive.part10 import Meta, read_file_header
+from node.receive.part10 import read_file_header
 from node.spool import Spool
 
 LOGGER = logging.getLogger(__name__)
@@ -28,6 +31,7 @@ class Recovered:
     """What was found."""
 
     removed_parts: int
+    """Begun and not whole; the empty ones that wait for an instance are not counted."""
     recorded: int
     unreadable: int
     missing: int
@@ -40,21 +44,24 @@ def recover(spool: Spool, index: sa.Engine) -> Recovered:
     Raises
     ------
     SpoolError
-        The index knows instances and the spool has none of them: it is not mounted.
+        The index knows instances and the spool is empty: it is not mounted.
     """
     known = known_files(index)
     placed = set(spool.placed())
-    if known and not known & placed:
+    if known and not placed and not any(spool.parts()):
         raise SpoolError(
-            f"the index knows {len(known)} files and none of them is in the spool; "
-            "is its filesystem mounted?"
+            f"the index knows {len(known)} files and the spool is empty; is its filesystem mounted?"
         )
-    parts = list(spool.parts())
-    for part in parts:
-        part.unlink(missing_ok=True)
+    removed = 0
+    for part in list(spool.parts()):
+        if _is_whole(part):
+            placed.add(spool.place_part(part))  # its row may be there already, under this name
+        else:
+            removed += part.stat().st_size > 0
+            part.unlink()
     outcomes = [_record_orphan(spool, index, orphan) for orphan in sorted(placed - known)]
     found = Recovered(
-        removed_parts=len(parts),
+        removed_parts=removed,
         recorded=outcomes.count(True),
         unreadable=outcomes.count(False),
         missing=len(known - placed),
@@ -72,6 +79,14 @@ def recover(spool: Spool, index: sa.Engine) -> Recovered:
     return found
 
 
+def _is_whole(part: Path) -> bool:
+    try:
+        _arrival(part, "")
+    except UnreadableInstanceError:
+        return False
+    return True
+
+
 def _record_orphan(spool: Spool, index: sa.Engine, file: str) -> bool:
     try:
         arrival = _arrival(spool.path(file), file)
@@ -85,12 +100,14 @@ def _record_orphan(spool: Spool, index: sa.Engine, file: str) -> bool:
 
 def _arrival(path: Path, file: str) -> Arrival:
     with path.open("rb") as stream:
-        meta: Meta = read_file_header(stream)
+        meta = read_file_header(stream)
         first = stream.read(_HEADER_BYTES)
         header = read_header(first, meta.transfer_syntax_uid)
         digest = hashlib.sha256(first)
         while chunk := stream.read(_CHUNK_BYTES):
             digest.update(chunk)
+    if digest.digest() != meta.digest:
+        raise UnreadableInstanceError("a file that is not whole")
     status = path.stat()
     return Arrival(
         sop_instance_uid=header.sop_instance_uid,

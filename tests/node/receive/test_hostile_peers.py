@@ -175,9 +175,10 @@ def test_a_peer_that_vanishes_in_the_middle_of_an_instance_leaves_nothing(
         stream.sendall(struct.pack(">BBL", 4, 0, len(pdv)) + pdv)
     stream.close()
     for _ in range(100):
-        if study_arrivals(index, STUDY) is None and not list(storage.directory.rglob("*.part")):
+        if not any(part.stat().st_size for part in storage.directory.rglob("*.part")):
             break
         time.sleep(0.05)
+    assert study_arrivals(index, STUDY) is None
     assert list((storage.directory / "spool").rglob("*.dcm")) == []
 
 

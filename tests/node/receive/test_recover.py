@@ -67,6 +67,35 @@ def test_a_whole_file_without_a_row_is_recorded_as_it_would_have_been(spool, ind
     assert list(snapshot(index, "1.2.826.0.1.1", 1)) == before
 
 
+def test_a_power_cut_between_row_and_new_name_is_mended_under_the_same_name(spool, index, keep):
+    keep(1)
+    before = snapshot(index, "1.2.826.0.1.1", 1)
+    file = spool.path(before[0].file)
+    file.rename(file.with_suffix(".part"))  # as the disk may show it
+    found = recover(spool, index)
+    assert (found.recorded, found.missing, found.removed_parts) == (0, 0, 0)
+    assert snapshot(index, "1.2.826.0.1.1", 1) == before
+    assert file.exists()
+
+
+def test_a_whole_file_that_was_never_named_is_recorded(spool, index, keep):
+    keep(1)
+    file = spool.path(forget(index)[0].file)
+    file.rename(file.with_suffix(".part"))
+    assert recover(spool, index).recorded == 1
+    assert len(snapshot(index, "1.2.826.0.1.1", 1)) == 1
+
+
+def test_a_file_with_one_wrong_bit_is_not_taken_for_whole(spool, index, keep):
+    keep(1)
+    file = spool.path(forget(index)[0].file)
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(bytes(content))
+    assert recover(spool, index).unreadable == 1
+    assert snapshot(index, "1.2.826.0.1.1", 1) == ()
+
+
 def test_an_unfinished_file_is_removed(spool, index, keep):
     keep(1)
     torn = spool.begin()
@@ -122,11 +151,12 @@ def test_a_file_header_is_read_as_it_was_written(tmp_path):
             sop_instance_uid="1.2.3.4",
             transfer_syntax_uid="1.2.840.10008.1.2.1",
             calling_ae="ODD",
+            digest=bytes(range(32)),
         )
         + b"data set"
     )
     with file.open("rb") as stream:
-        assert read_file_header(stream) == Meta("1.2.840.10008.1.2.1", "ODD")
+        assert read_file_header(stream) == Meta("1.2.840.10008.1.2.1", "ODD", bytes(range(32)))
         assert stream.read() == b"data set"
 
 
