@@ -119,7 +119,7 @@ class Completion(_Settings):
 
 
 ObjectKind = Literal[
-    "reference", "segmentation", "parametric-map", "mbf-mr", "report", "pictures", "motion"
+    "reference", "segmentation", "parametric-map", "mbf-mr", "report", "pictures", "motion", "pdf"
 ]
 
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pydicom.dataset import Dataset
 
 from node.config import Results
+from node.dicom_write.booklet import encode_booklet
 from node.dicom_write.mbf_image import encode_mbf_image
 from node.dicom_write.motion import encode_motion
-from node.dicom_write.narrative import no_number_reasons, sections
+from node.dicom_write.narrative import Sections, no_number_reasons, sections
 from node.dicom_write.not_analysed import (
     NEEDED,
     NEEDED_FOR_NUMBERS,
@@ -66,12 +67,7 @@ def encode_results(
         objects.extend(_objects_of_pass(passes[-1], wanted, provenance))
     if result.first_passes:
         told = sections(result, read, settings)
-        if "pictures" in wanted:
-            pages = result_pages(result, told, version)
-            description = "Perfusion pictures RESEARCH"
-            objects.extend(
-                encode_pictures(pages, provenance, what="pages", series_description=description)
-            )
+        objects.extend(_pages(result, told, wanted, provenance))
         if "report" in wanted:
             objects.append(encode_report(result, passes, told, provenance))
     if "motion" in wanted:  # last: the largest and the least urgent
@@ -79,6 +75,20 @@ def encode_results(
             for number in range(len(one.analysed.stacks)):
                 objects.extend(encode_motion(one.analysed, number, provenance))
     return objects
+
+
+def _pages(
+    result: PerfusionResult, told: Sections, wanted: frozenset[str], provenance: Provenance
+) -> Iterator[Dataset]:
+    """Draw the pages once, for both forms in which they may be sent."""
+    if not wanted & {"pictures", "pdf"}:
+        return
+    pages = result_pages(result, told, provenance.version)
+    if "pictures" in wanted:
+        description = "Perfusion pictures RESEARCH"
+        yield from encode_pictures(pages, provenance, what="pages", series_description=description)
+    if "pdf" in wanted:
+        yield encode_booklet(pages, provenance)
 
 
 def provenance_of(read: ReadStudy, config: Results, *, version: str, settings: str) -> Provenance:

@@ -6,6 +6,7 @@ from pydicom import Dataset
 from pydicom.uid import (
     BasicTextSRStorage,
     ComprehensiveSRStorage,
+    EncapsulatedPDFStorage,
     MRImageStorage,
     ParametricMapStorage,
     SecondaryCaptureImageStorage,
@@ -17,6 +18,7 @@ from node.errors import EncodingError
 _BY_CLASS: Final = {
     BasicTextSRStorage: "report",
     ComprehensiveSRStorage: "report",
+    EncapsulatedPDFStorage: "pdf",
     ParametricMapStorage: "parametric-map",
     SecondaryCaptureImageStorage: "pictures",
     SegmentationStorage: "segmentation",

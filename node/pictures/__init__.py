@@ -5,6 +5,7 @@ No file, no window, no global state: each function draws pages and returns their
 
 from collections.abc import Sequence
 
+from node.pictures.booklet import pdf
 from node.pictures.bullseye import bullseye_pages
 from node.pictures.curves import curves_page
 from node.pictures.maps import FLOW_RANGE_ML_MIN_G, map_pages
@@ -17,6 +18,7 @@ __all__ = [
     "bullseye_pages",
     "curves_page",
     "map_pages",
+    "pdf",
     "result_pages",
     "text_pages",
 ]

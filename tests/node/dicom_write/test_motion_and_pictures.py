@@ -117,3 +117,15 @@ def test_a_wholly_withheld_study_has_the_page_that_says_why(withheld_case):
     reason = "rest: numbers withheld. The input function was saturated."
     assert f"Perfusion numbers withheld, because: {reason}" in words(made[1])
     assert not [one for one in made if one.SeriesDescription.startswith("MBF")]
+
+
+@pytest.mark.peer
+def test_pages_as_a_document_are_valid_and_repeatable(case, verify):
+    [first] = case.only("pdf").encode()
+    [second] = case.only("pdf").encode()
+    assert verify(first) == []
+    assert first.EncapsulatedDocument == second.EncapsulatedDocument
+    assert first.EncapsulatedDocument.startswith(b"%PDF-")
+    assert first.EncapsulatedDocument.count(b"/Type /Page\n") + first.EncapsulatedDocument.count(
+        b"/Type /Page "
+    ) == len(pages(case.only("pictures").encode()))
