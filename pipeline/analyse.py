@@ -28,6 +28,7 @@ from pipeline.result import (
     PerfusionResult,
     SegmentReserve,
 )
+from pipeline.saturation import measure_saturation, saturation_findings, with_efficiency
 from pipeline.study import FirstPass, PerfusionStudy, State
 
 
@@ -80,6 +81,7 @@ def analyse(
             failures.append(
                 FirstPassFailure(label=first_pass.label, state=first_pass.state, reason=str(error))
             )
+    outlined = _calibrated(outlined)
     analysed = [
         _quantify_first_pass(one, left, settings, progress)
         for one, left in zip(outlined, _residuals(outlined), strict=True)
@@ -107,6 +109,29 @@ def _outline_first_pass(first_pass: FirstPass, progress: Progress) -> _Outlined:
         baseline=measure_baseline(frames, regions, times_s, arrival_s),
         findings=tuple(findings),
     )
+
+
+def _calibrated(outlined: Sequence[_Outlined]) -> list[_Outlined]:
+    """Measure the saturation pulse where no contrast agent had been given, for all first passes."""
+    if not outlined:
+        return []
+    native = native_baseline([one.baseline for one in outlined])
+    first = next(one for one in outlined if one.baseline is native)
+    found = measure_saturation(
+        first.first_pass,
+        [one.aligned.frames for one in first.anatomies],
+        [one.regions for one in first.anatomies],
+    )
+    if found is None:
+        return list(outlined)
+    return [
+        replace(
+            one,
+            first_pass=with_efficiency(one.first_pass, found.efficiency),
+            findings=(*one.findings, *saturation_findings(found)),
+        )
+        for one in outlined
+    ]
 
 
 def _residuals(outlined: Sequence[_Outlined]) -> list[Residual]:

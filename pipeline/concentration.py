@@ -11,6 +11,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from pipeline import signal_model
+from pipeline.rician import mean_magnitude, noise_level
 from pipeline.signal_model import Medium
 from pipeline.study import BoolArray, FloatArray, PerfusionSlice, Physics, Readout
 
@@ -82,6 +83,21 @@ def from_baseline(
     return _invert(signal * scale, lookup(readout, medium), residual_mmol_l)
 
 
+def from_magnetisation(
+    signal: FloatArray,
+    magnetisation: float,
+    readout: Readout,
+    medium: Medium,
+    *,
+    residual_mmol_l: float = 0.0,
+) -> Concentration:
+    """Concentration where the signal of all magnetisation, read at once, is known.
+
+    `signal` has any shape [..., time]; the residual is subtracted as in `from_baseline`.
+    """
+    return _invert(np.asarray(signal) / magnetisation, lookup(readout, medium), residual_mmol_l)
+
+
 def from_proton_density(
     signal: FloatArray,
     baseline_signal: FloatArray,
@@ -135,7 +151,8 @@ def tissue_curves(
     """
     signal = frames[:, mask].T.astype(float)
     n_baseline = baseline_frames(perfusion_slice.time_s, arrival_s)
-    baseline = signal[:, :n_baseline].mean(axis=1)
+    noise = noise_level(signal.T)
+    baseline = mean_magnitude(signal[:, :n_baseline], noise, axis=1)
     usable = baseline > 0.0
     curves = np.full(signal.shape, np.nan)
     medium = signal_model.myocardium(physics)
@@ -164,17 +181,24 @@ def baseline_frames(time_s: FloatArray, arrival_s: float) -> int:
     return max(before - 1, 1)
 
 
-def error_amplification(concentration_mmol_l: float, readout: Readout, medium: Medium) -> float:
+def error_amplification(
+    concentration_mmol_l: FloatArray, readout: Readout, medium: Medium
+) -> FloatArray:
     """Relative error of concentration over the relative error of enhancement that causes it.
 
-    1 where enhancement is proportional to concentration, infinite at the ceiling of the readout.
+    1 where enhancement is proportional to concentration, infinite at the ceiling of the readout;
+    any shape, concentrations positive.
     """
-    step = 1e-3 * max(concentration_mmol_l, 1e-3)
-    around = concentration_mmol_l + np.array([-step, 0.0, step])
-    native = float(signal_model.magnitude(np.array(0.0), readout, medium))
-    low, here, high = signal_model.magnitude(around, readout, medium)
+    here = np.asarray(concentration_mmol_l, dtype=float)
+    step = 1e-3 * np.maximum(here, 1e-3)
+    native = signal_model.magnitude(np.array(0.0), readout, medium)
+    low, middle, high = (
+        signal_model.magnitude(one, readout, medium) for one in (here - step, here, here + step)
+    )
     slope = (high - low) / (2.0 * step)
-    return float((here - native) / (concentration_mmol_l * slope)) if slope > 0.0 else float("inf")
+    rising = slope > 0.0
+    amplification = (middle - native) / (here * np.where(rising, slope, 1.0))
+    return np.where(rising, amplification, np.inf)
 
 
 def _invert(relative_signal: FloatArray, table: Lookup, offset_mmol_l: float) -> Concentration:

@@ -1,59 +1,47 @@
-"""Arterial input function from the left ventricular blood pool, or from a series made for it.
-
-Not the mean of the pool: papillary muscles, trabeculae and the rim dilute it. The pool is eroded
-and its purest pixels are taken, from the slice where they reach the highest concentration.
-"""
+"""Arterial input function: from a series made for it, else from the left ventricular pool."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
-from scipy import ndimage
+from scipy.optimize import least_squares
 
-from pipeline import concentration, signal_model
+from pipeline.blood_curve import BloodCurve, blood_curve, blood_curve_beside
+from pipeline.blood_pool import PoolSignal, pool_signal, series_pool_signal
+from pipeline.bolus import Landmarks, find_landmarks
 from pipeline.errors import NoInputFunctionError
 from pipeline.result import InputFunction, Regions
-from pipeline.study import BoolArray, FirstPass, FloatArray, PerfusionSlice, Physics, Readout
+from pipeline.study import FirstPass, FloatArray, InputKind, Physics
 
-PUREST_SHARE = (0.5, 0.95)
-"""Pixels between these quantiles of first-pass enhancement: below is diluted, above is noise."""
-
-LEAST_PIXELS = 6
-"""Fewer pure pixels than this give no input function."""
-
-LEAST_ENHANCEMENT = 1.5
-"""The pool's peak signal over its baseline must exceed this, or no bolus went through it."""
-
-HIGHEST_AMPLIFICATION = 3.0
+HIGHEST_AMPLIFICATION: Final = 3.0
 """Relative error of concentration over relative error of signal that still counts as measured.
 
 It is 1 in the linear range; above 3 a signal error of 5 % is a concentration error of 15 %.
 """
 
-HIGHEST_LATE_SHARE = 0.65
+HIGHEST_LATE_SHARE: Final = 0.65
 """Blood after the first pass over its peak. Tracer spreads in the body, so true concentration
 falls to a third or less within half a minute; signal that stays this high has hit a ceiling."""
 
-_LATE_AFTER_S = 20.0
+PEAK_PER_DOSE: Final = 85.0
+"""Peak in blood [mmol/L] for a dose of 1 mmol/kg: 3.5 to 4.4 for 0.05 (Kellman 2017)."""
 
+PEAK_SPREAD: Final = 0.35
+"""Standard deviation of the logarithm of the peak between people."""
 
-@dataclass(frozen=True, kw_only=True)
-class Landmarks:
-    """Times on an input curve [s]."""
-
-    arrival_s: float
-    peak_s: float
-    first_pass_end_s: float
+_LATE_AFTER_S: Final = 20.0
+_SIGNAL_ERROR: Final = 0.03
+"""Relative error of enhancement that the restoration of a peak reckons with."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Candidate:
-    """The blood signal of one slice."""
+    """An input curve and where it came from."""
 
-    name: str
-    signal: FloatArray
-    proton_density: float | None
-    perfusion_slice: PerfusionSlice
+    source: str
+    curve: BloodCurve
+    pool: PoolSignal
 
 
 def input_function(
@@ -63,7 +51,12 @@ def input_function(
     *,
     residual_mmol_l: float = 0.0,
 ) -> InputFunction:
-    """Concentration in whole blood of the left ventricle [mmol/L].
+    """Concentration in whole blood of the left ventricle [mmol/L], as change since the bolus came.
+
+    A dual-sequence series is taken as it is. Of a dual bolus the diluted passage is scaled by the
+    ratio of the doses and shifted to where the main bolus arrives. Without such a series the slice
+    with the highest peak is taken; where its peak lies too near the ceiling of the readout to be
+    measured, it is restored from the flanks, and `saturated` says so.
 
     Parameters
     ----------
@@ -79,139 +72,141 @@ def input_function(
     NoInputFunctionError
         No slice shows a passage of contrast agent through the left ventricular pool.
     """
-    candidates = [
-        candidate
-        for number, (one, frames, masks) in enumerate(
-            zip(first_pass.slices, aligned_frames, regions, strict=True), start=1
-        )
-        if (candidate := _pool_signal(f"LV pool of slice {number}", one, frames, masks.lv_pool))
-    ]
-    functions = [
-        _from_signal(candidate, first_pass.physics, first_pass.physics.readout, residual_mmol_l)
-        for candidate in candidates
-    ]
-    if not functions:
+    pools = _pools(first_pass, aligned_frames, regions, residual_mmol_l)
+    if not pools:
         raise NoInputFunctionError(
             "no slice shows a passage of contrast agent through the left ventricular pool"
         )
-    return max(functions, key=lambda found: float(found.concentration_mmol_l.max()))
+    main = max(pools, key=lambda one: float(one.curve.values_mmol_l.max()))
+    separate = _separate(first_pass, regions, residual_mmol_l, main)
+    return _finished(separate or main, first_pass.physics)
 
 
-def find_landmarks(time_s: FloatArray, curve: FloatArray) -> Landmarks:
-    """Arrival, peak and end of the first pass of a blood curve that rises from zero.
-
-    Arrival is where the line through 10 % and 50 % of the upslope meets the baseline; the first
-    pass ends at the valley before recirculation or, without a valley, where the washout has slowed
-    to a twentieth of its steepest.
-
-    Raises
-    ------
-    NoInputFunctionError
-        The curve has no upslope before its peak.
-    """
-    smooth = ndimage.gaussian_filter1d(curve, 0.8, mode="nearest")
-    peak = int(np.argmax(smooth))
-    height = float(smooth[peak])
-    low = _last_crossing(time_s, smooth, peak, 0.1 * height)
-    half = _last_crossing(time_s, smooth, peak, 0.5 * height)
-    if low is None or half is None:
-        raise NoInputFunctionError("the blood pool is bright from the first frame on")
-    arrival = max(low - 0.25 * (half - low), float(time_s[0]))
-    return Landmarks(
-        arrival_s=arrival,
-        peak_s=float(time_s[peak]),
-        first_pass_end_s=float(time_s[_valley(smooth, peak)]),
-    )
+def _pools(
+    first_pass: FirstPass,
+    aligned_frames: Sequence[FloatArray],
+    regions: Sequence[Regions],
+    residual_mmol_l: float,
+) -> list[_Candidate]:
+    """Input curves of the main slices."""
+    physics, found = first_pass.physics, []
+    everything = zip(first_pass.slices, aligned_frames, regions, strict=True)
+    for number, (one, frames, masks) in enumerate(everything, start=1):
+        pool = pool_signal(one, frames, masks.lv_pool)
+        if pool is not None:
+            curve = blood_curve(
+                pool,
+                physics,
+                physics.readout,
+                one.proton_density_readout,
+                residual_mmol_l=residual_mmol_l,
+            )
+            found.append(_Candidate(source=f"LV pool of slice {number}", curve=curve, pool=pool))
+    return found
 
 
-def _pool_signal(
-    name: str, one: PerfusionSlice, frames: FloatArray, pool: BoolArray
+def _separate(
+    first_pass: FirstPass,
+    regions: Sequence[Regions],
+    residual_mmol_l: float,
+    main: _Candidate,
 ) -> _Candidate | None:
-    """Mean signal of the purest pixels of the pool; None where there are too few."""
-    eroded = ndimage.binary_erosion(pool)
-    core = eroded if np.count_nonzero(eroded) >= 2 * LEAST_PIXELS else pool
-    signal = frames[:, core].astype(float)
-    if signal.shape[1] < LEAST_PIXELS:
+    """Input curve of the series made for it; None where there is none or its pool is not found."""
+    series = first_pass.input_series
+    if series is None:
         return None
-    pure = _purest(signal)
-    mean = signal[:, pure].mean(axis=1)
-    early = np.median(np.sort(mean)[: max(mean.size // 10, 3)])
-    if early <= 0.0 or mean.max() < LEAST_ENHANCEMENT * early:
+    pool = series_pool_signal(series, first_pass.slices[0], regions[0])
+    if pool is None:
         return None
-    density = None
-    if one.proton_density is not None and one.proton_density_readout is not None:
-        density = float(one.proton_density[:, core][:, pure].mean())
-    return _Candidate(name=name, signal=mean, proton_density=density, perfusion_slice=one)
-
-
-def _purest(signal: FloatArray) -> BoolArray:
-    """Which pixels [pixel] of signal [time, pixel] enhance most around the peak of their mean."""
-    peak = int(np.argmax(signal.mean(axis=1)))
-    around = signal[max(peak - 3, 0) : peak + 4].mean(axis=0)
-    low, high = np.quantile(around, PUREST_SHARE)
-    pure: BoolArray = (around >= low) & (around <= high)
-    return pure
-
-
-def _from_signal(
-    candidate: _Candidate, physics: Physics, readout: Readout, residual_mmol_l: float
-) -> InputFunction:
-    time_s = candidate.perfusion_slice.time_s
-    rise = candidate.signal - candidate.signal[:3].mean()
-    n_baseline = concentration.baseline_frames(time_s, find_landmarks(time_s, rise).arrival_s)
-    baseline = candidate.signal[:n_baseline].mean()
-    medium = signal_model.blood(physics)
-    density_readout = candidate.perfusion_slice.proton_density_readout
-    if candidate.proton_density is None or density_readout is None:
-        found = concentration.from_baseline(
-            candidate.signal, baseline, readout, medium, residual_mmol_l=residual_mmol_l
+    if series.kind is InputKind.DUAL_SEQUENCE:
+        beside = blood_curve_beside(
+            main.pool,
+            pool,
+            first_pass.physics,
+            series.readout,
+            residual_mmol_l=residual_mmol_l,
         )
-    else:
-        found = concentration.from_proton_density(
-            candidate.signal,
-            baseline,
-            np.array(candidate.proton_density),
-            readout,
-            density_readout,
-            medium,
+        return _Candidate(source=f"{series.kind.value} series", curve=beside, pool=pool)
+    curve = blood_curve(
+        pool,
+        first_pass.physics,
+        series.readout,
+        series.slice.proton_density_readout,
+        residual_mmol_l=residual_mmol_l,
+    )
+    if series.kind is InputKind.DUAL_BOLUS:
+        shift = _arrival(main.curve) - _arrival(curve)
+        curve = BloodCurve(
+            time_s=curve.time_s + shift,
+            values_mmol_l=curve.values_mmol_l * series.dose_ratio,
+            amplification=curve.amplification,
         )
-    values = found.values_mmol_l
-    landmarks = find_landmarks(time_s, values)
-    amplification = concentration.error_amplification(float(values.max()), readout, medium)
-    flat = _is_flat(time_s, values, landmarks.peak_s)
+    return _Candidate(source=f"{series.kind.value} series", curve=curve, pool=pool)
+
+
+def _arrival(curve: BloodCurve) -> float:
+    return find_landmarks(curve.time_s, curve.values_mmol_l).arrival_s
+
+
+def _finished(candidate: _Candidate, physics: Physics) -> InputFunction:
+    """Restore the peak where it was not measured, and find the landmarks."""
+    curve = candidate.curve
+    landmarks = find_landmarks(curve.time_s, curve.values_mmol_l)
+    values = curve.values_mmol_l
+    unreliable = ~curve.reliable(HIGHEST_AMPLIFICATION)
+    if unreliable.any():
+        values = _restored(curve, landmarks, physics.dose_mmol_kg)
+        landmarks = find_landmarks(curve.time_s, values)
     return InputFunction(
-        time_s=time_s,
+        time_s=curve.time_s,
         concentration_mmol_l=values,
         arrival_s=landmarks.arrival_s,
         first_pass_end_s=landmarks.first_pass_end_s,
-        source=candidate.name,
-        saturated=flat or bool(found.clipped.any()) or amplification > HIGHEST_AMPLIFICATION,
+        source=candidate.source,
+        saturated=bool(unreliable.any()) or _is_flat(curve.time_s, values, landmarks.peak_s),
     )
+
+
+def _restored(curve: BloodCurve, landmarks: Landmarks, dose_mmol_kg: float | None) -> FloatArray:
+    """Curve whose unmeasured peak is that of a gamma-variate through its flanks.
+
+    ``A (x e^(1-x))^alpha`` with ``x = (t - t0) / tau``; each sample counts by how well the readout
+    measures it, and the height by what the dose lets expect.
+    """
+    time = curve.time_s
+    used = (time >= landmarks.arrival_s - 3.0) & (time <= landmarks.first_pass_end_s)
+    values = curve.values_mmol_l
+    amplification = np.minimum(curve.amplification, 1e3)
+    error = _SIGNAL_ERROR * amplification * np.maximum(values, 0.0) + 0.05
+    expected = float(values.max()) if dose_mmol_kg is None else PEAK_PER_DOSE * dose_mmol_kg
+    start = np.array(
+        [
+            np.log(expected),
+            landmarks.arrival_s,
+            np.log(max(landmarks.peak_s - landmarks.arrival_s, 1.0)),
+            np.log(3.0),
+        ]
+    )
+
+    def shape(parameters: FloatArray) -> FloatArray:
+        height, begin, rise, steepness = parameters
+        x = np.clip((time - begin) / np.exp(rise), 1e-9, None)
+        curve_shape: FloatArray = np.exp(height + np.exp(steepness) * (np.log(x) + 1.0 - x))
+        return curve_shape
+
+    def misfit(parameters: FloatArray) -> FloatArray:
+        away = (shape(parameters) - values)[used] / error[used]
+        prior = (parameters - start) / np.array([PEAK_SPREAD, 2.0, 0.5, 0.7])
+        return np.concatenate([away, prior])
+
+    found = least_squares(misfit, start, loss="soft_l1")
+    restored: FloatArray = np.where(
+        used & ~curve.reliable(HIGHEST_AMPLIFICATION), shape(found.x), values
+    )
+    return restored
 
 
 def _is_flat(time_s: FloatArray, curve: FloatArray, peak_s: float) -> bool:
     """Whether blood stays near its peak when the first pass is long over."""
     late = curve[time_s > peak_s + _LATE_AFTER_S]
     return late.size > 0 and float(np.median(late)) > HIGHEST_LATE_SHARE * float(curve.max())
-
-
-def _last_crossing(time_s: FloatArray, curve: FloatArray, peak: int, level: float) -> float | None:
-    """When the curve last rises through `level` before its peak [s]; None where it never does."""
-    below = np.flatnonzero(curve[:peak] < level)
-    if below.size == 0:
-        return None
-    last = int(below[-1])
-    share = (level - curve[last]) / (curve[last + 1] - curve[last])
-    return float(time_s[last] + share * (time_s[last + 1] - time_s[last]))
-
-
-def _valley(curve: FloatArray, peak: int) -> int:
-    """Frame where the first pass is over."""
-    slope = np.diff(curve[peak:])
-    steepest = float(slope.min(initial=0.0))
-    if steepest == 0.0:
-        return curve.size - 1
-    fallen = np.flatnonzero(curve[peak:-1] < 0.6 * curve[peak])
-    start = int(fallen[0]) if fallen.size else int(np.argmin(slope))
-    slowed = np.flatnonzero(slope[start:] > 0.05 * steepest)
-    return peak + start + int(slowed[0]) if slowed.size else curve.size - 1

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy import stats
+from scipy import ndimage, stats
 
 from pipeline.result import FitStatus, FlowMaps, SegmentFlow
 from pipeline.study import BoolArray, FloatArray, IntArray
@@ -18,6 +18,9 @@ Pixels of the rim carry blood of the cavity or air; a few of them must not move 
 
 LEAST_PIXELS = 4
 """A segment with fewer usable pixels has no curve."""
+
+LEAST_INNER_PIXELS = 6
+"""Below this, the wall is too thin to do without the pixels of its rim."""
 
 
 class Fitted(Protocol):
@@ -75,7 +78,19 @@ def flow_maps(mask: BoolArray, fit: Fitted) -> FlowMaps:
     )
 
 
-def segment_curves(curves_mmol_l: FloatArray, segment_of_pixel: IntArray) -> SegmentCurves:
+def inner_pixels(myocardium: BoolArray) -> BoolArray:
+    """Which pixels of the wall [pixel] have only wall around them, in the order of ``[mask]``.
+
+    The signal of the cavity reaches half a pixel into the wall, and an early bright fraction of
+    blood in a curve is read as a low flow with a large blood volume.
+    """
+    inner: BoolArray = ndimage.binary_erosion(myocardium)[myocardium]
+    return inner
+
+
+def segment_curves(
+    curves_mmol_l: FloatArray, segment_of_pixel: IntArray, inner: BoolArray | None = None
+) -> SegmentCurves:
     """Trimmed mean curve of each AHA segment in one slice.
 
     Parameters
@@ -84,12 +99,16 @@ def segment_curves(curves_mmol_l: FloatArray, segment_of_pixel: IntArray) -> Seg
         Of the pixels [pixel, time]; rows with NaN are left out.
     segment_of_pixel
         ``sectors[mask]``: AHA number, 0 for none, [pixel].
+    inner
+        Pixels that are used where a segment has enough of them [pixel] (`inner_pixels`).
     """
     usable = np.isfinite(curves_mmol_l).all(axis=1)
-    members = {
-        int(segment): curves_mmol_l[usable & (segment_of_pixel == segment)]
-        for segment in np.unique(segment_of_pixel[segment_of_pixel > 0])
-    }
+    preferred = usable if inner is None else usable & inner
+    members = {}
+    for segment in np.unique(segment_of_pixel[segment_of_pixel > 0]):
+        here = segment_of_pixel == segment
+        chosen = preferred if np.count_nonzero(preferred & here) >= LEAST_INNER_PIXELS else usable
+        members[int(segment)] = curves_mmol_l[chosen & here]
     members = {
         segment: curves for segment, curves in members.items() if len(curves) >= LEAST_PIXELS
     }

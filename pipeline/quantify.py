@@ -8,6 +8,7 @@ from pipeline.fit import FlowFit, Prior, fit_flow, learned_prior
 from pipeline.maps import (
     SegmentCurves,
     flow_maps,
+    inner_pixels,
     merge_segments,
     segment_curves,
     slice_segments,
@@ -98,7 +99,7 @@ def _curves(anatomy: Anatomy, physics: Physics, arterial: InputFunction, left: R
         anatomy=anatomy,
         pixels_mmol_l=pixels,
         segment_of_pixel=segment_of_pixel,
-        segments=segment_curves(pixels, segment_of_pixel),
+        segments=segment_curves(pixels, segment_of_pixel, inner_pixels(mask)),
     )
 
 

@@ -13,8 +13,10 @@ from typing import Final
 import numpy as np
 
 from pipeline import signal_model
+from pipeline.blood_pool import core
 from pipeline.concentration import baseline_frames, from_baseline
 from pipeline.result import Finding, Regions, Severity
+from pipeline.rician import mean_magnitude, noise_level
 from pipeline.study import FloatArray, Physics
 
 LEAST_RISE: Final = 0.05
@@ -63,15 +65,17 @@ def measure_baseline(
     arrival_s
         Of the bolus in the left ventricle.
     """
-    early = [
-        frames[: baseline_frames(time_s, arrival_s)].mean(axis=0)
-        for frames, time_s in zip(aligned_frames, times_s, strict=True)
-    ]
-    pairs = list(zip(early, regions, strict=True))
-    return Baseline(
-        blood=np.array([image[masks.lv_pool].mean() for image, masks in pairs]),
-        myocardium=np.array([image[masks.myocardium].mean() for image, masks in pairs]),
-    )
+    blood, myocardium = [], []
+    for frames, masks, time_s in zip(aligned_frames, regions, times_s, strict=True):
+        n_frames = baseline_frames(time_s, arrival_s)
+        blood.append(_dark_signal(frames[:, core(masks.lv_pool)], n_frames))
+        myocardium.append(_dark_signal(frames[:, masks.myocardium], n_frames))
+    return Baseline(blood=np.array(blood), myocardium=np.array(myocardium))
+
+
+def _dark_signal(signal: FloatArray, n_frames: int) -> float:
+    """Mean magnitude before the bolus, without noise, of pixels [time, pixel]."""
+    return float(mean_magnitude(signal[:n_frames].ravel(), noise_level(signal), axis=0))
 
 
 def residual(baseline: Baseline, native: Baseline, physics: Physics) -> Residual:

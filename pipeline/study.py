@@ -134,6 +134,13 @@ class SliceGeometry:
         along_columns = points[..., 1:2] * self.spacing_mm[1] * np.asarray(self.column_direction)
         return np.asarray(self.position_mm) + along_rows + along_columns
 
+    def to_pixel(self, points_mm: FloatArray) -> FloatArray:
+        """Project LPS points [..., 3] on the slice: pixel coordinates [..., 2] (row, column)."""
+        away = np.asarray(points_mm, dtype=float) - np.asarray(self.position_mm)
+        row = away @ np.asarray(self.row_direction) / self.spacing_mm[0]
+        column = away @ np.asarray(self.column_direction) / self.spacing_mm[1]
+        return np.stack([row, column], axis=-1)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PerfusionSlice:

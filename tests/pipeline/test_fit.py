@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
+from pipeline.bolus import find_landmarks
 from pipeline.errors import InvalidStudyError
 from pipeline.fit import fit_flow
 from pipeline.fit.models import MODELS
-from pipeline.input_function import find_landmarks
 from pipeline.result import FitStatus, InputFunction
 from tests.kinetic_truth import blood_curve, plug_flow_exchange
 

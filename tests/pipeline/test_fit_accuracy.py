@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from pipeline.bolus import find_landmarks
 from pipeline.fit import fit_flow, learned_prior
-from pipeline.input_function import find_landmarks
 from pipeline.result import InputFunction
 from tests.kinetic_truth import blood_curve, plug_flow_exchange
 

@@ -65,3 +65,18 @@ def test_segment_seen_in_two_slices_is_their_mean_by_pixels_and_no_better_than_t
 def test_table_is_ordered_by_segment():
     merged = maps.merge_segments([table(9, 1.0, 10), table(2, 1.0, 10)])
     assert [one.segment for one in merged] == [2, 9]
+
+
+def test_segment_curve_leaves_the_rim_out_where_enough_of_the_wall_remains():
+    wall = np.ones((6, 6), dtype=bool)
+    inner = maps.inner_pixels(wall)
+    curves = np.where(inner[:, None], 1.0, 50.0) * np.ones((36, 3))
+    found = maps.segment_curves(curves, np.full(36, 5), inner)
+    np.testing.assert_allclose(found.curves_mmol_l, np.ones((1, 3)))
+    assert found.n_pixels == (16,)
+
+
+def test_thin_wall_keeps_its_rim():
+    wall = np.ones((2, 10), dtype=bool)
+    found = maps.segment_curves(np.ones((20, 3)), np.full(20, 5), maps.inner_pixels(wall))
+    assert found.n_pixels == (20,)

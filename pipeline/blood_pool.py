@@ -1,0 +1,102 @@
+"""Signal of blood in the left ventricle: the purest pixels of the pool, in any series.
+
+Not the mean of the pool: papillary muscles, trabeculae and the rim dilute it. The pool is eroded
+and those of its pixels are taken that enhance most, without the very brightest, which are noise.
+
+Before the bolus blood is nearly black, and the magnitude of noise is not zero on average: powers
+are averaged and that of the noise is subtracted (`rician`), else the baseline is too bright and
+with it every concentration too low.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from pipeline.result import Regions
+from pipeline.rician import mean_magnitude, noise_level
+from pipeline.study import BoolArray, FloatArray, InputSeries, PerfusionSlice
+
+PUREST_SHARE = (0.5, 0.95)
+"""Pixels between these quantiles of first-pass enhancement."""
+
+LEAST_PIXELS = 6
+"""Fewer pixels than this are no pool."""
+
+LEAST_ENHANCEMENT = 1.5
+"""The peak signal over the baseline must exceed this, or no bolus went through."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PoolSignal:
+    """Mean signal of blood in one slice."""
+
+    signal: FloatArray
+    """[time]."""
+    time_s: FloatArray
+    """[time]."""
+    proton_density: float | None
+    """Of the same pixels, where such frames were taken."""
+
+
+def pool_signal(one: PerfusionSlice, frames: FloatArray, pool: BoolArray) -> PoolSignal | None:
+    """Read the blood of `one` slice from its aligned frames [time, row, column].
+
+    `pool` is the mask of the left ventricular cavity [row, column]. None where it is too small or
+    no bolus passes through it.
+    """
+    inner = core(pool)
+    signal = frames[:, inner].astype(float)
+    if signal.shape[1] < LEAST_PIXELS:
+        return None
+    pure = _purest(signal)
+    mean = mean_magnitude(signal[:, pure], noise_level(signal), axis=1)
+    early = float(np.median(np.sort(mean)[: max(mean.size // 10, 3)]))
+    if early <= 0.0 or mean.max() < LEAST_ENHANCEMENT * early:
+        return None
+    density = None
+    if one.proton_density is not None and one.proton_density_readout is not None:
+        density = float(one.proton_density[:, inner][:, pure].mean())
+    return PoolSignal(signal=mean, time_s=one.time_s, proton_density=density)
+
+
+def core(pool: BoolArray) -> BoolArray:
+    """Erode the pool by a pixel, where enough of it remains."""
+    eroded: BoolArray = ndimage.binary_erosion(pool)
+    return eroded if np.count_nonzero(eroded) >= 2 * LEAST_PIXELS else pool
+
+
+def series_pool_signal(
+    series: InputSeries, one: PerfusionSlice, regions: Regions
+) -> PoolSignal | None:
+    """Read the blood from a separate input series, with the pool of the nearest main slice.
+
+    The series has its own grid and is not aligned: each of its pixels asks where it lies in the
+    main slice, and of those in the pool the brightest part is taken.
+    """
+    source = series.slice
+    rows, columns = source.frames.shape[1:]
+    grid = np.stack(np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"), axis=-1)
+    pixels = one.geometry.to_pixel(source.geometry.to_patient_mm(grid))
+    inside = ndimage.map_coordinates(
+        regions.lv_pool.astype(float), np.moveaxis(pixels, -1, 0), order=1, cval=0.0
+    )
+    return _largest_pool(source, inside)
+
+
+def _largest_pool(source: PerfusionSlice, inside: FloatArray) -> PoolSignal | None:
+    """Pool with pixels fully inside where there are enough, else with those mostly inside."""
+    for share in (0.95, 0.5):
+        mask = inside >= share
+        if np.count_nonzero(mask) >= LEAST_PIXELS:
+            return pool_signal(source, source.frames, mask)
+    return None
+
+
+def _purest(signal: FloatArray) -> BoolArray:
+    """Which pixels [pixel] of signal [time, pixel] enhance most around the peak of their mean."""
+    peak = int(np.argmax(signal.mean(axis=1)))
+    around = signal[max(peak - 3, 0) : peak + 4].mean(axis=0)
+    low, high = np.quantile(around, PUREST_SHARE)
+    pure: BoolArray = (around >= low) & (around <= high)
+    return pure
