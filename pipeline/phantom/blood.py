@@ -57,10 +57,18 @@ class BloodCurves:
 
 
 def draw_circulation(
-    rng: Generator, *, state: State, dose_mmol: float, interval_s: float, second_injection: bool
+    rng: Generator,
+    *,
+    state: State,
+    weight_kg: float,
+    dose_mmol: float,
+    interval_s: float,
+    second_injection: bool,
 ) -> Circulation:
     """Draw a circulation; `interval_s` is the mean RR interval, to which transit times belong."""
-    output = rng.uniform(4.0, 7.0) * (rng.uniform(1.2, 1.7) if state is State.STRESS else 1.0)
+    output = weight_kg * rng.uniform(0.050, 0.095)
+    if state is State.STRESS:
+        output *= rng.uniform(1.15, 1.6)
     beats = rng.uniform(5.5, 11.5)
     return Circulation(
         cardiac_output_l_min=output,

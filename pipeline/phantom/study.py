@@ -83,6 +83,7 @@ def _first_pass(
     circulation = draw_circulation(
         rng,
         state=state,
+        weight_kg=patient.weight_kg,
         dose_mmol=(patient.physics.dose_mmol_kg or 0.0) * patient.weight_kg,
         interval_s=60.0 / rate,
         second_injection=number > 0 or (len(settings.states) == 1 and rng.random() < 0.5),
