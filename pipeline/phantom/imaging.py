@@ -40,7 +40,13 @@ def k_space_weights(size: int, kept: float, taper: float) -> FloatArray:
 
 
 def form_image(
-    centre: FloatArray, slope: FloatArray, acquisition: Acquisition, rng: Generator, fold: int
+    centre: FloatArray,
+    slope: FloatArray,
+    acquisition: Acquisition,
+    rng: Generator,
+    *,
+    fold: int = 1,
+    drift_pixels: tuple[float, float] = (0.0, 0.0),
 ) -> FloatArray:
     """Magnitude image of one frame [matrix, matrix].
 
@@ -57,6 +63,9 @@ def form_image(
         For the noise.
     fold
         Sign of the folded part, which alternates where the sampling pattern does.
+    drift_pixels
+        How far the picture moves (row, column) in the second half of the readout, and as far in
+        the first: each line sees the object elsewhere. The whole picture is taken to move.
     """
     size, matrix = centre.shape[0], acquisition.matrix
     weight = acquisition.row_weight[:, None] * acquisition.column_weight[None]
@@ -64,9 +73,12 @@ def form_image(
     line = _line_number(matrix, acquisition.phase_axis)
     edge = _cropped(slope, matrix) * (weight * line)
     scale = np.float32((matrix / size) ** 2)
-    # an odd weight of k-space makes the second part imaginary: shading at edges, as in vivo
-    real = irfft2(spectrum, s=(matrix, matrix)) * scale
-    imaginary = irfft2(-1j * edge, s=(matrix, matrix)) * scale
+    phase = _drift_phase(matrix, line, drift_pixels)
+    cosine, sine = np.cos(phase), np.sin(phase)
+    # Hermitian parts of k-space make real images: an odd weight (edge), and an even phase (drift),
+    # which turns both parts, make the image complex, as in vivo
+    real = irfft2(spectrum * cosine - 1j * edge * sine, s=(matrix, matrix)) * scale
+    imaginary = irfft2(-1j * edge * cosine - spectrum * sine, s=(matrix, matrix)) * scale
     if acquisition.ghost > 0:
         step = matrix // acquisition.acceleration
         real = real + fold * acquisition.ghost * np.roll(real, step, axis=acquisition.phase_axis)
@@ -89,6 +101,14 @@ def _cropped(fine: FloatArray, matrix: int) -> FloatArray:
     columns = np.exp(turn * np.arange(half + 1))
     shifted: FloatArray = kept * (rows[:, None] * columns[None]).astype(np.complex64)
     return shifted
+
+
+def _drift_phase(matrix: int, line: FloatArray, drift_pixels: tuple[float, float]) -> FloatArray:
+    """Phase of each point of the half spectrum: where the object is when its line is read."""
+    rows, columns = np.fft.fftfreq(matrix)[:, None], np.fft.rfftfreq(matrix)[None]
+    shift = rows * drift_pixels[0] + columns * drift_pixels[1]
+    phase: FloatArray = (2.0 * np.pi * line * shift).astype(np.float32)
+    return phase
 
 
 def _line_number(matrix: int, axis: int) -> FloatArray:

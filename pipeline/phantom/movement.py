@@ -22,6 +22,8 @@ class Movement:
     """Shift of the whole patient [time, (row, column)]."""
     rotation_rad: FloatArray
     """Of the heart around its axis [time]."""
+    velocity_mm_s: FloatArray
+    """Of the heart while the lines are read [time, (row, column)]."""
     through_mm: FloatArray
     """How much deeper (towards the apex) the cut lies in the heart [time]."""
     contraction: FloatArray
@@ -98,11 +100,15 @@ def draw_movement(
     position = rhythm.diaphragm_mm - rhythm.diaphragm_mm[reference_frame]
     breathing = np.stack([rhythm.sideways * position, position], axis=1)
     body = rhythm.body_mm - rhythm.body_mm[reference_frame]
+    # the beat moves the heart the same way in every frame; breathing comes on top
+    beating = np.zeros(2) if still else rng.normal(0.0, 9.0, 2)
+    speed = np.gradient(breathing, rhythm.trigger_s, axis=0) if n_frames > 1 else 0.0 * breathing
     return Movement(
         time_s=rhythm.trigger_s + slice_delay_s,
         breathing_mm=_in_picture(breathing, turn_rad),
         body_mm=_in_picture(body, turn_rad),
         rotation_rad=rhythm.turn_rad_mm * position,
+        velocity_mm_s=_in_picture(speed, turn_rad) + beating,
         through_mm=rhythm.through * position,
         contraction=contraction - contraction[reference_frame],
     )

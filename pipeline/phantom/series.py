@@ -24,11 +24,15 @@ def render(
     signals: tuple[FloatArray, FloatArray],
     coil: FloatArray,
     acquisition: Acquisition,
+    half_readout_s: float,
 ) -> tuple[FloatArray, IntArray]:
     """Frames [time, row, column] and their regions.
 
-    `signals` are those at the centre of k-space and their slope along the lines, [frame, label].
+    `signals` are those at the centre of k-space and their slope along the lines, [frame, label];
+    `half_readout_s` the time from the centre to the last line.
     """
+    pixel_mm = camera.slab.grid.fine_mm * OVERSAMPLING
+    drift_pixels = movement.velocity_mm_s * half_readout_s / pixel_mm
     frames, regions = [], []
     for number in range(signals[0].shape[0]):
         view = camera.look(pose_of(movement, number))
@@ -40,6 +44,7 @@ def render(
                 acquisition,
                 rng,
                 fold=1 - 2 * (number % 2),
+                drift_pixels=(float(drift_pixels[number, 0]), float(drift_pixels[number, 1])),
             )
         )
         regions.append(view.pixel_regions)

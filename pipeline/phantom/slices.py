@@ -62,7 +62,13 @@ def take_slice(rng: Generator, exam: Exam, position: int) -> tuple[PerfusionSlic
         exam.scanner, matrix=settings.matrix, noise_gain=noise_gain, wall_rise=_wall_rise(signals)
     )
     frames, labels = render(
-        rng, camera=camera, movement=movement, signals=signals, coil=coil, acquisition=acquisition
+        rng,
+        camera=camera,
+        movement=movement,
+        signals=signals,
+        coil=coil,
+        acquisition=acquisition,
+        half_readout_s=_half_readout_s(patient.physics.readout),
     )
     known = slice_truth(
         heart=patient.heart,
@@ -82,7 +88,13 @@ def take_slice(rng: Generator, exam: Exam, position: int) -> tuple[PerfusionSlic
             proton_density_readout(patient.physics.readout),
         )
         density, _ = render(
-            rng, camera=camera, movement=movement, signals=quiet, coil=coil, acquisition=acquisition
+            rng,
+            camera=camera,
+            movement=movement,
+            signals=quiet,
+            coil=coil,
+            acquisition=acquisition,
+            half_readout_s=_half_readout_s(patient.physics.readout),
         )
     one = PerfusionSlice(
         frames=frames * np.float32(exam.scale),
@@ -107,7 +119,8 @@ def take_input_series(rng: Generator, exam: Exam, kind: InputKind) -> InputSerie
     movement = _movement(rng, exam, position=0)
     camera = _camera(rng, exam, 0, _grid(patient, matrix, spacing))
     coil, noise_gain = coil_maps(rng, patient.thorax, camera.slab.grid)
-    signals = _signals(exam, movement.time_s, input_readout(patient.physics.readout, kind))
+    readout = input_readout(patient.physics.readout, kind)
+    signals = _signals(exam, movement.time_s, readout)
     acquisition = acquisition_of(
         exam.scanner,
         matrix=matrix,
@@ -115,7 +128,13 @@ def take_input_series(rng: Generator, exam: Exam, kind: InputKind) -> InputSerie
         wall_rise=_wall_rise(_signals(exam, movement.time_s, patient.physics.readout)),
     )
     frames, _ = render(
-        rng, camera=camera, movement=movement, signals=signals, coil=coil, acquisition=acquisition
+        rng,
+        camera=camera,
+        movement=movement,
+        signals=signals,
+        coil=coil,
+        acquisition=acquisition,
+        half_readout_s=_half_readout_s(readout),
     )
     return InputSeries(
         kind=kind,
@@ -175,6 +194,10 @@ def _signals(exam: Exam, time_s: FloatArray, readout: Readout) -> tuple[FloatArr
         flip_scale=exam.patient.flip_scale,
         fat_share=exam.patient.fat_share,
     )
+
+
+def _half_readout_s(readout: Readout) -> float:
+    return readout.pulses_before_centre * readout.repetition_time_s
 
 
 def _wall_rise(signals: tuple[FloatArray, FloatArray]) -> float:

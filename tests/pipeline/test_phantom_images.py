@@ -27,9 +27,10 @@ def acquisition(matrix=32, sd=0.0, kept=1.0, channels=1):
     )
 
 
-def image_of(fine, **options):
+def image_of(fine, drift_pixels=(0.0, 0.0), **options):
     zeros = np.zeros_like(fine)
-    return form_image(fine, zeros, acquisition(**options), np.random.default_rng(0), 1)
+    rng = np.random.default_rng(0)
+    return form_image(fine, zeros, acquisition(**options), rng, drift_pixels=drift_pixels)
 
 
 def test_an_even_field_stays_even():
@@ -52,6 +53,17 @@ def test_truncation_of_k_space_makes_a_dark_rim_beside_a_bright_pool():
     beside = (slice(14, 18), slice(9, 12))
     assert full[beside].min() > 0.12
     assert truncated[beside].min() < full[beside].min()
+
+
+def test_motion_during_the_readout_blurs_edges_and_leaves_even_fields_even():
+    fine = np.ones((96, 96), np.float32)
+    np.testing.assert_allclose(image_of(fine, drift_pixels=(2.0, 1.0)), 1.0, rtol=1e-5)
+    fine[:, :48] = 0.0
+    still, moved = image_of(fine), image_of(fine, drift_pixels=(0.0, 1.0))
+    np.testing.assert_allclose(moved.mean(), still.mean(), rtol=0.05)
+    along_lines = image_of(fine.T.copy(), drift_pixels=(1.0, 0.0))
+    steepness = np.abs(np.diff(along_lines.mean(axis=1))).max()
+    assert steepness < 0.97 * np.abs(np.diff(still.mean(axis=0))).max()
 
 
 @pytest.mark.parametrize("channels", [1, 2])
