@@ -156,7 +156,11 @@ def associated(
         peer.port,
         contexts=contexts,
         ae_title=peer.ae_title,
-        evt_handlers=[(evt.EVT_CONN_OPEN, _send_small_packets_at_once), *handlers],
+        evt_handlers=[
+            (evt.EVT_CONN_OPEN, _send_small_packets_at_once),
+            (evt.EVT_DATA_SENT, _acknowledge_at_once),
+            *handlers,
+        ],
         ext_neg=list(roles),
         tls_args=None if peer.tls is None else (peer.tls, peer.host),
     )
@@ -222,6 +226,17 @@ def _send_small_packets_at_once(event: evt.Event) -> None:
     connection = event.assoc.dul.socket
     if connection is not None and connection.socket is not None:
         connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _acknowledge_at_once(event: evt.Event) -> None:
+    """Set TCP_QUICKACK for the answer, which the kernel forgets after each exchange.
+
+    A peer that leaves Nagle's algorithm on writes its answer in two parts and holds the second
+    back until the first is acknowledged, 40 ms later.
+    """
+    connection = event.assoc.dul.socket
+    if connection is not None and connection.socket is not None:
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 def _why_not(association: Association) -> str:

@@ -7,7 +7,7 @@ begin.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from node.engine import Progress, Work
@@ -84,11 +84,19 @@ class Errand:
                 if work.not_before_s is not None and at_s < work.not_before_s - EARLIER_S:
                     engine.start(key, at_s)
             elif engine.status(key) is None:
-                engine.start(key, at_s if at_s > now_s else None)
+                if not self._is_under_way(engine, consignment):
+                    engine.start(key, at_s if at_s > now_s else None)
             else:
                 # The attempt ended without counting itself: an error that nobody foresaw.
                 log.error("an attempt to %s ended unforeseen", self.lane(consignment.destination))
                 self.claim(key, consignment)
+
+    def _is_under_way(self, engine: Driver, consignment: Consignment) -> bool:
+        """Whether the attempt that counted last is still being made: its rows wait for it."""
+        if consignment.round == 0:
+            return False
+        last = self.key_of(replace(consignment, round=consignment.round - 1))
+        return engine.status(last) in (Progress.WAITING, Progress.RUNNING)
 
     def _claim(self, key: str) -> None:
         self.claim(key, self.consignment_of(key))

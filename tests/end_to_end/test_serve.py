@@ -1,5 +1,7 @@
 """The node as processes: what a scanner sends comes back as results, once, whatever is killed."""
 
+import time
+
 import pytest
 
 from tests.peers import Node, Pacs, destination, send, study_of, wait_for
@@ -55,3 +57,32 @@ def test_nothing_is_lost_or_doubled_when_every_process_is_killed(node, pacs):
     wait_for(lambda: len(pacs.stored) == 3, "three results")
     assert set(pacs.comments.values()) == {"60 images"}
     assert set(pacs.stored.values()) == {1}
+
+
+def test_a_slow_pacs_is_sent_everything_once(node, pacs):
+    def take_your_time(_):
+        time.sleep(1.2)
+        return 0x0000
+
+    pacs.answer = take_your_time
+    node.start().wait_until_ready()
+    send(node.port, study_of(4, seed="slow"))
+    wait_for(lambda: len(pacs.stored) == 3, "three results")
+    time.sleep(3)  # as long as a second attempt would need to show
+    assert set(pacs.offered.values()) == {1}
+
+
+def test_no_patient_turns_up_outside_spool_and_results(node, pacs):
+    node.start().wait_until_ready()
+    send(node.port, study_of(4, seed="marked"))
+    wait_for(lambda: len(pacs.stored) == 3, "three results")
+    node.stop()
+    state = node.folder / "state"
+    written = [path for path in node.folder.rglob("*") if path.is_file()]
+    spool, results = state / "spool", state / "results"
+    searched = [path for path in written if not {spool, results} & set(path.parents)]
+    assert any(path.name == "index.sqlite" for path in searched)
+    for path in searched:
+        content = path.read_bytes()
+        assert b"Markedname" not in content, path.name
+        assert b"MARKEDID" not in content, path.name
