@@ -14,14 +14,14 @@ KIND = 2
 TITLE = "Perfusion pages RESEARCH"
 
 
-def encode_booklet(pages: Sequence[IntArray], provenance: Provenance) -> Dataset:
+def encode_booklet(pages: Sequence[IntArray], provenance: Provenance, *, what: str) -> Dataset:
     """Make one document of the pages of a study."""
     content = pdf(pages, TITLE)
     dataset = new_object(
         provenance,
         EncapsulatedPDFStorage,
         modality="DOC",
-        series=("booklet",),
+        series=("booklet", what),
         series_number=provenance.series_number(0, KIND),
         series_description=TITLE,
     )

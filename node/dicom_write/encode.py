@@ -84,11 +84,12 @@ def _pages(
     if not wanted & {"pictures", "pdf"}:
         return
     pages = result_pages(result, told, provenance.version)
+    what = f"pages {provenance.uids.key_of(told)}"
     if "pictures" in wanted:
         description = "Perfusion pictures RESEARCH"
-        yield from encode_pictures(pages, provenance, what="pages", series_description=description)
+        yield from encode_pictures(pages, provenance, what=what, series_description=description)
     if "pdf" in wanted:
-        yield encode_booklet(pages, provenance)
+        yield encode_booklet(pages, provenance, what=what)
 
 
 def provenance_of(read: ReadStudy, config: Results, *, version: str, settings: str) -> Provenance:

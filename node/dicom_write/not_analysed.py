@@ -75,10 +75,9 @@ def encode_no_numbers(
     """Make the page and the report."""
     pages = text_pages(title, [("Because", reasons), ("Needed", needed)], provenance.version)
     description = f"{title} RESEARCH"
-    pictures = encode_pictures(
-        pages, provenance, what="not analysed", series_description=description
-    )
-    return [*pictures, _report(provenance, reasons, needed, title, description)]
+    what = f"no numbers {provenance.uids.key_of((title, tuple(reasons), tuple(needed)))}"
+    pictures = encode_pictures(pages, provenance, what=what, series_description=description)
+    return [*pictures, _report(provenance, reasons, needed, title, what)]
 
 
 def _report(
@@ -86,7 +85,7 @@ def _report(
     reasons: Sequence[str],
     needed: Sequence[str],
     title: str,
-    description: str,
+    what: str,
 ) -> Dataset:
     findings = [text(codes.FINDING, f"{title}, because: {reason}") for reason in reasons]
     advice = [text(codes.RECOMMENDATION, sentence) for sentence in (*needed, NOTICE)]
@@ -100,6 +99,6 @@ def _report(
             container(codes.FINDINGS_SECTION, findings),
             container(codes.RECOMMENDATIONS_SECTION, advice),
         ],
-        what="not analysed report",
-        series_description=description,
+        what=what,
+        series_description=f"{title} RESEARCH",
     )

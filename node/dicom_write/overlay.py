@@ -1,5 +1,6 @@
 """What Segmentation and Parametric Map share: they lie on the reference series."""
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 from pydicom.dataset import Dataset
@@ -42,6 +43,22 @@ def frame_content(
         device_serial_number=PRODUCT,
         specific_character_set=None,
     )
+
+
+def without_patient(reference: Sequence[Dataset]) -> list[Dataset]:
+    """Hide the patient from the library, which writes names that it doubts into its log.
+
+    Name and identifier are copied from the source at the end, as they came.
+    """
+    hidden = []
+    for one in reference:
+        dataset = Dataset()
+        dataset.update(one)
+        dataset.file_meta = one.file_meta
+        dataset.add_new("PatientName", "PN", "")
+        dataset.add_new("PatientID", "LO", "")
+        hidden.append(dataset)
+    return hidden
 
 
 def finish_overlay(

@@ -8,7 +8,12 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from node.dicom_write import codes
-from node.dicom_write.overlay import add_frame_anatomy, finish_overlay, frame_content
+from node.dicom_write.overlay import (
+    add_frame_anatomy,
+    finish_overlay,
+    frame_content,
+    without_patient,
+)
 from node.dicom_write.provenance import Provenance
 from node.dicom_write.stacks import AnalysedPass
 from node.pictures import FLOW_RANGE_ML_MIN_G
@@ -77,7 +82,7 @@ def encode_parametric_map(
     stored[~np.isfinite(stored)] = NO_VALUE
     low, high = quantity.display
     parametric_map = hd.pm.ParametricMap(
-        source_images=reference,
+        source_images=without_patient(reference),
         pixel_array=stored,
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[

@@ -232,7 +232,10 @@ def _equipment(provenance: Provenance) -> list[Dataset]:
 
 
 def _is_valid(source: Dataset, keyword: str) -> bool:
-    element = source[keyword]
+    try:
+        element = source[keyword]
+    except (ValueError, TypeError, LookupError, NotImplementedError):
+        return False  # the bytes are no value of this kind
     form = _VALID.get(element.VR)
     if form is None or element.is_empty:
         return True

@@ -61,7 +61,7 @@ def encode_report(
         ComprehensiveSRStorage,
         codes.PERFUSION_REPORT,
         items,
-        what="report",
+        what=f"report {provenance.uids.key_of(sections)}",
         series_description="Perfusion report RESEARCH",
         evidence=[
             image

@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from node.dicom_write import codes
-from node.dicom_write.overlay import finish_overlay, frame_content
+from node.dicom_write.overlay import finish_overlay, frame_content, without_patient
 from node.dicom_write.provenance import PRODUCT, Provenance
 from node.dicom_write.stacks import AnalysedPass
 from pipeline.result import Regions
@@ -127,7 +127,7 @@ def _encode(
     title: str,
 ) -> Dataset:
     segmentation = hd.seg.Segmentation(
-        source_images=reference,
+        source_images=without_patient(reference),
         pixel_array=labels,
         segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
         segment_descriptions=descriptions,

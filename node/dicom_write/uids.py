@@ -30,6 +30,14 @@ class Uids:
             digest.update(len(encoded).to_bytes(8, "big") + encoded)
         return cls(digest.hexdigest())
 
+    def key_of(self, words: object) -> str:
+        """Shorten what an object says in words to a part of its name.
+
+        The words tell of more than the analysed images (of what was left alone, for one), so an
+        object that carries them must not keep its identifier when they change.
+        """
+        return hashlib.sha256(repr(words).encode()).hexdigest()[:32]
+
     def uid(self, *what: object) -> UID:
         """Make the UID of the object that `what` names, under 2.25 (PS3.5 B.2)."""
         name = "/".join(str(part) for part in (self.key, *what))

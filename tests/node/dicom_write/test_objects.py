@@ -16,7 +16,7 @@ from pydicom.uid import (
 )
 
 from node.config import Results
-from node.dicom_write import encode_not_analysed
+from node.dicom_write import encode_not_analysed, write_results
 
 
 def break_values(header, **values):
@@ -68,6 +68,28 @@ def test_patient_and_study_are_copied_as_they_came(objects):
         assert one.PatientID == "P-001"
         assert one.StudyInstanceUID == "1.2.3.4"
         assert one.AccessionNumber == "A1"
+
+
+@pytest.mark.parametrize(
+    ("character_sets", "name"),
+    [
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=\u5c71\u7530^\u592a\u90ce"),
+        ("ISO_IR 192", "\u0410\u043d\u043d\u0430"),
+        ("ISO_IR 100", "no caret, but na\u00efve"),
+    ],
+    ids=["Japanese", "Cyrillic", "Latin"],
+)
+def test_names_survive_their_character_set_and_stay_out_of_logs(
+    case, character_sets, name, caplog, tmp_path
+):
+    def rename(header):
+        header.SpecificCharacterSet = character_sets
+        header.PatientName = name
+
+    changed = case.with_header(rename).only("segmentation", "parametric-map", "mbf-mr", "report")
+    for path in write_results(changed.encode(), tmp_path):
+        assert pydicom.dcmread(path).PatientName == name
+    assert name not in caplog.text
 
 
 def test_every_object_says_research_and_names_the_node_and_the_scanner(objects):

@@ -68,6 +68,15 @@ def test_identifiers_depend_on_images_version_and_settings(case):
         update={"series_number_base": 100})))  # fmt: skip
 
 
+def test_what_says_something_else_is_another_object(case):
+    """A series that is left alone changes the report's words, and nothing of the maps."""
+    case = case.only("mbf-mr", "report")
+    more = replace(case, read=replace(case.read, set_aside=()))
+    before, after = ({one.SOPInstanceUID: one for one in made.encode()} for made in (case, more))
+    assert {one.Modality for uid, one in before.items() if uid in after} == {"MR"}
+    assert {one.Modality for uid, one in before.items() if uid not in after} == {"SR"}
+
+
 def test_order_of_arrival_does_not_matter_and_a_late_image_does():
     assert Uids.of(["1.2", "1.3"], "1", "s") == Uids.of(["1.3", "1.2", "1.2"], "1", "s")
     assert Uids.of(["1.2", "1.3"], "1", "s") != Uids.of(["1.2", "1.3", "1.4"], "1", "s")
