@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from node.index.arrivals import Arrival, Outcome, record
+from node.index.arrivals import Arrival, Outcome
+from node.index.recorder import Recorder
 from node.spool import Spool, SpoolFile
 
 
@@ -29,7 +30,7 @@ class Committer:
 
     def __init__(self, spool: Spool, index: sa.Engine) -> None:
         self._spool = spool
-        self._index = index
+        self._recorder = Recorder(index)
         self._turn = threading.Lock()
         self._queue = threading.Lock()
         self._waiting: list[_Wish] = []
@@ -60,7 +61,7 @@ class Committer:
             arrivals = [
                 replace(wish.arrival, file=name) for wish, name in zip(wishes, names, strict=True)
             ]
-            outcomes = record(self._index, arrivals)
+            outcomes = self._recorder.record(arrivals)
         except Exception as error:  # noqa: BLE001  handed to every thread that waits
             for wish in wishes:
                 wish.error = error

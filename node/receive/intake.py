@@ -12,7 +12,7 @@ from node.index.arrivals import Arrival, Outcome
 from node.receive.commit import Committer
 from node.receive.header import Header, is_uid, read_header
 from node.receive.part10 import DIGEST_BYTES, file_header
-from node.spool import Spool, SpoolFile
+from node.spool import Buffer, Spool, SpoolFile
 
 LOGGER = logging.getLogger(__name__)
 
@@ -147,15 +147,16 @@ class Incoming:
     def _spill(self) -> SpoolFile:
         """Write what is held in memory; the first time, look at the header before."""
         self._intake.check_room(self._size_bytes)
+        pieces: list[Buffer] = [*self._pieces]
         if self._file is None:
             self._header = self._read_header()
             self._file = self._spool.begin()
             meta = self._meta()
             self._digest_position = len(meta) - DIGEST_BYTES
-            self._file.write([meta])
+            pieces.insert(0, meta)
         for piece in self._pieces:
             self._digest.update(piece)
-        self._file.write(self._pieces)
+        self._file.write(pieces)
         self._pieces.clear()
         self._held_bytes = 0
         return self._file

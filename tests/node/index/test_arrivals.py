@@ -1,5 +1,6 @@
 """The index of what has arrived, on a real SQLite file."""
 
+import functools
 import sqlite3
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from node.index.arrivals import (
     snapshot,
     study_arrivals,
 )
-from node.index.tables import CONFLICT, open_index, reading
+from node.index.recorder import Recorder
+from node.index.tables import CONFLICT, INSTANCE, STUDY, open_index, reading
 
 
 @pytest.fixture
@@ -126,6 +128,42 @@ def test_what_is_here_is_found_by_its_uid(index):
     record(index, [arrival(number) for number in range(1200)])
     asked = [f"1.2.3.{number}" for number in range(1100, 1300)]
     assert sorted(find_instances(index, asked)) == sorted(asked[:100])
+
+
+def test_the_same_file_recorded_twice_is_no_duplicate_of_itself(index):
+    assert record(index, [arrival(1)]) == [Outcome.NEW]
+    assert record(index, [arrival(1)]) == [Outcome.NEW]
+    assert len(snapshot(index, "1.2", 1)) == 1
+
+
+def test_the_fast_way_ends_where_the_general_one_does(tmp_path):
+    batches = [
+        [arrival(1)],
+        [arrival(2), arrival(3, study_uid="1.9")],
+        [arrival(4), arrival(4, file="instances/twice.dcm")],
+        [arrival(2, file="instances/again.dcm"), arrival(5)],
+        [arrival(2, file="instances/other.dcm", sha256="f" * 64), arrival(6, study_uid="1.9")],
+    ]
+    told, rows = [], []
+    for name in ("general", "fast"):
+        engine = open_index(Storage(directory=tmp_path / name))
+        way = Recorder(engine).record if name == "fast" else functools.partial(record, engine)
+        outcomes = []
+        for batch in batches:
+            outcomes.append(way(batch))
+            freeze(engine, "1.2", 1)
+        told.append(outcomes)
+        with reading(engine) as connection:
+            rows.append(
+                [
+                    connection.execute(sa.select(table)).all()
+                    for table in (STUDY, INSTANCE, CONFLICT)
+                ]
+            )
+        engine.dispose()
+    assert told[0] == told[1]
+    assert rows[0] == rows[1]
+    assert told[0][3] == [Outcome.DUPLICATE, Outcome.NEW]
 
 
 def test_many_threads_record_and_freeze_without_losing_a_row(index):
