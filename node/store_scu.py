@@ -206,7 +206,13 @@ def _send(association: Association, instance: Instance) -> Answer:
         raise NoAssociationError("the peer closed the association")
     if not is_accepted(association, instance):
         return _not_accepted(instance)
-    reply = association.send_c_store(instance.path)
+    try:
+        reply = association.send_c_store(instance.path)
+    except (ValueError, AttributeError) as error:
+        log.warning("an instance cannot be encoded: %s", type(error).__name__)
+        return Answer(kind=AnswerKind.REFUSED, status=None, text="it cannot be encoded")
+    except (OSError, RuntimeError):
+        return _later("lost connection, or the file cannot be read now")
     if "Status" not in reply:
         return _later("no answer to C-STORE: timeout, abort or lost connection")
     return meaning(reply.Status)

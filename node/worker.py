@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 ASSOCIATIONS_A_DESTINATION = 2
 SWEEP_S = 1.0
+UNFORESEEN_PAUSE_S = 60.0
+"""Between an attempt that ended in an error of ours and the next one."""
 FORGET_AFTER_S = 30 * 86400.0
 FORGET_EVERY_S = 3600.0
 
@@ -110,7 +112,9 @@ class Worker:
         return Errand(
             name="deliver",
             waiting=waiting,
-            claim=lambda _, consignment: ledger.claim(index, consignment),
+            claim=lambda _, consignment: ledger.claim(
+                index, consignment, not_before_s=time.time() + UNFORESEEN_PAUSE_S
+            ),
             make=lambda _, consignment: deliverer.attempt(consignment),
         )
 

@@ -76,7 +76,7 @@ class Shipping:
             return False
         (consignment,) = waiting
         self.now_s = max(self.now_s, consignment.next_try_s)
-        ledger.claim(self.index, consignment)
+        ledger.claim(self.index, consignment, not_before_s=self.now_s)
         self.deliverer.attempt(consignment)
         return True
 

@@ -192,14 +192,18 @@ def consignments(index: sa.Engine) -> tuple[Consignment, ...]:
         )
 
 
-def claim(index: sa.Engine, consignment: Consignment) -> None:
-    """Count an attempt for every pending row before it is made, so that none goes uncounted."""
+def claim(index: sa.Engine, consignment: Consignment, *, not_before_s: float) -> None:
+    """Count an attempt for every pending row before it is made, so that none goes uncounted.
+
+    A row whose attempt ends without an answer to it, by an error that nobody foresaw, is not tried
+    again before `not_before_s`.
+    """
     with index.begin() as connection:
         connection.execute(
             DELIVERY.update()
             .where(*belongs(consignment), DELIVERY.c.state == DeliveryState.PENDING)
             .where(DELIVERY.c.attempts <= consignment.round)
-            .values(attempts=consignment.round + 1)
+            .values(attempts=consignment.round + 1, next_try_s=not_before_s)
         )
 
 

@@ -19,8 +19,10 @@ from node.workflow.study import LANE, Ticket
 
 log = logging.getLogger(__name__)
 
-GIVE_UP_AFTER = 5
-"""Attempts of one job that may end without a conclusion before a person is asked."""
+GIVE_UP_AFTER = 8
+"""Attempts of one job that may end without a conclusion (a full disk, an error of ours) before a
+person is asked. The pause doubles from one to the next: two hours in all."""
+FIRST_PAUSE_S = 60.0
 
 
 class Driver(Protocol):
@@ -70,10 +72,11 @@ def _start(index: sa.Engine, engine: Driver, job: Job, key: str, now_s: float) -
     place = (job.study_uid, job.revision, job.attempt)
     reason = f"the work on it ended unforeseen ({progress}); the log has the cause"
     log.error("study %s revision %d: %s", job.study_uid, job.revision, reason)
-    if progress is Progress.FAILED and job.attempt + 1 >= GIVE_UP_AFTER:
+    if job.attempt + 1 >= GIVE_UP_AFTER:
         jobs.end_job(index, *place, state=JobState.FAILED, verdict="", reason=reason, now_s=now_s)
     else:
-        jobs.repeat_job(index, *place, reason=reason, not_before_s=now_s, now_s=now_s)
+        again_s = now_s + FIRST_PAUSE_S * 2**job.attempt
+        jobs.repeat_job(index, *place, reason=reason, not_before_s=again_s, now_s=now_s)
 
 
 def _ticket(job: Job) -> Ticket:

@@ -45,17 +45,17 @@ def test_a_study_goes_in_and_its_results_arrive_once(node, pacs):
 def test_nothing_is_lost_or_doubled_when_every_process_is_killed(node, pacs):
     node.environment["ANALYSIS_SECONDS"] = "1.5"
     node.start().wait_until_ready()
-    images = study_of(60, seed="killed")
-    send(node.port, images[:20])
+    images = study_of(200, seed="killed")
+    send(node.port, images[:80])
     node.kill("receiver")
-    send(node.port, images[20:40])
+    send(node.port, images[80:140])
     node.kill()
     node.start()
-    send(node.port, images[40:])
-    wait_for(lambda: node.said("60 images"), "the analysis begins")
+    send(node.port, images[140:])
+    wait_for(lambda: node.said("200 images"), "the analysis begins")
     node.kill("worker")
     wait_for(lambda: len(pacs.stored) == 3, "three results")
-    assert set(pacs.comments.values()) == {"60 images"}
+    assert set(pacs.comments.values()) == {"200 images"}
     assert set(pacs.stored.values()) == {1}
 
 

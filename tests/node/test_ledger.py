@@ -78,22 +78,22 @@ def test_a_later_revision_takes_over_what_was_not_sent(index):
 def test_each_claim_names_a_new_round_even_when_a_person_revives_an_old_row(index):
     register(index, [result(1), result(2)])
     old, young = ledger.study_deliveries(index, STUDY)
-    ledger.claim(index, only(index))
+    ledger.claim(index, only(index), not_before_s=0.0)
     settle(index, old, DeliveryState.REFUSED)
     for _ in range(3):
-        ledger.claim(index, only(index))
+        ledger.claim(index, only(index), not_before_s=0.0)
     settle(index, young, DeliveryState.STORED)
     ledger.retry_deliveries(index, STUDY, 300.0)
     assert only(index).round == 4
-    ledger.claim(index, only(index))
+    ledger.claim(index, only(index), not_before_s=0.0)
     assert only(index).round == 5
 
 
 def test_a_claim_that_is_repeated_counts_once(index):
     register(index, [result(1)])
     consignment = only(index)
-    ledger.claim(index, consignment)
-    ledger.claim(index, consignment)
+    ledger.claim(index, consignment, not_before_s=0.0)
+    ledger.claim(index, consignment, not_before_s=0.0)
     assert only(index).round == 1
 
 
