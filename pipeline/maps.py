@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from scipy import ndimage, stats
 
-from pipeline.result import FitStatus, FlowMaps, SegmentFlow
+from pipeline.result import FitStatus, FlowMaps, Regions, SegmentFlow
 from pipeline.study import BoolArray, FloatArray, IntArray
 
 TRIMMED_SHARE = 0.1
@@ -18,6 +18,9 @@ Pixels of the rim carry blood of the cavity or air; a few of them must not move 
 
 LEAST_PIXELS = 4
 """A segment with fewer usable pixels has no curve."""
+
+MEASURED = (FitStatus.CONVERGED, FitStatus.AT_BOUND)
+"""Fits whose flow is a number to go by."""
 
 LEAST_INNER_PIXELS = 6
 """Below this, the wall is too thin to do without the pixels of its rim."""
@@ -86,6 +89,22 @@ def inner_pixels(myocardium: BoolArray) -> BoolArray:
     """
     inner: BoolArray = ndimage.binary_erosion(myocardium)[myocardium]
     return inner
+
+
+def endocardial_ratio(maps: FlowMaps, regions: Regions) -> float:
+    """Median flow of the inner half of the wall over that of the outer half; NaN without a fit.
+
+    Halves are told apart by the distance to the cavity over that to the outside.
+    """
+    to_cavity = ndimage.distance_transform_edt(~regions.lv_pool)
+    to_outside = ndimage.distance_transform_edt(regions.myocardium | regions.lv_pool)
+    depth = to_cavity / (to_cavity + to_outside)
+    measured = regions.myocardium & np.isin(maps.status, MEASURED)
+    inner, outer = measured & (depth < 0.5), measured & (depth >= 0.5)
+    if not inner.any() or not outer.any():
+        return float("nan")
+    flows = maps.mbf_ml_min_g
+    return float(np.median(flows[inner]) / np.median(flows[outer]))
 
 
 def segment_curves(

@@ -16,6 +16,7 @@ from pipeline.result import (
     SliceResult,
 )
 from pipeline.study import FirstPass, Origin, State
+from pipeline.units import SECONDS_PER_MINUTE
 
 LEAST_PEAK_MMOL_L: Final = 1.0
 MOST_PEAK_MMOL_L: Final = 15.0
@@ -35,6 +36,9 @@ USUAL_OUTPUT_L_MIN_KG: Final = {
 PLAUSIBLE_FLOW_ML_MIN_G: Final = (0.1, 7.0)
 """Median of the segments; no living myocardium is known outside."""
 
+CARDIAC_OUTPUT_L_MIN_KG: Final = {Severity.WITHHOLD: (0.015, 0.5), Severity.WARNING: (0.03, 0.25)}
+"""About 0.07 at rest and twice that under stress; the worse limits are never met in life."""
+
 LARGEST_FAILED_SHARE: Final = 0.5
 LARGEST_DISAGREEMENT: Final = 0.3
 LEAST_FRAMES_AFTER_ARRIVAL: Final = 8
@@ -49,6 +53,7 @@ def first_pass_findings(
     """Everything worth saying about one first pass, worst first."""
     findings = [
         *input_findings(input_function),
+        *circulation_findings(input_function, first_pass.physics.dose_mmol_kg),
         *output_findings(first_pass.physics.dose_mmol_kg, first_pass.state, input_function),
         *_physics_findings(first_pass),
         *_fit_findings([one.maps for one in slices], segments),
@@ -86,7 +91,7 @@ def input_findings(input_function: InputFunction) -> list[Finding]:
                 code="input-function-saturated",
                 severity=Severity.WARNING,
                 sentence="The blood signal is close to the ceiling of the readout at its peak: the "
-                "input function is corrected by the signal model only, and absolute flow is "
+                "peak of the input function is restored from its flanks, and absolute flow is "
                 "uncertain.",
             )
         )
@@ -153,6 +158,34 @@ def _first_pass_area(input_function: InputFunction) -> float:
     )
     area = np.trapezoid(input_function.concentration_mmol_l[inside], input_function.time_s[inside])
     return max(float(area), 1e-9)
+
+
+def circulation_findings(
+    input_function: InputFunction, dose_mmol_kg: float | None
+) -> list[Finding]:
+    """Cardiac output that the area of the first pass implies (Stewart and Hamilton).
+
+    Output per body weight is dose over area; an output that no patient has means that the height
+    of the input function, and with it every flow, is wrong by the same factor.
+    """
+    if dose_mmol_kg is None:
+        return []
+    time_s = input_function.time_s
+    passing = (time_s >= input_function.arrival_s) & (time_s <= input_function.first_pass_end_s)
+    area = float(np.trapezoid(input_function.concentration_mmol_l[passing], time_s[passing]))
+    output = SECONDS_PER_MINUTE * dose_mmol_kg / area if area > 0.0 else float("inf")
+    for severity, (low, high) in CARDIAC_OUTPUT_L_MIN_KG.items():
+        if not low <= output <= high:
+            return [
+                Finding(
+                    code="cardiac-output-implausible",
+                    severity=severity,
+                    sentence="The input function implies a cardiac output of "
+                    f"{output:.3f} L/min per kg body weight: its height, and all flows with it, "
+                    "are doubtful.",
+                )
+            ]
+    return []
 
 
 def _physics_findings(first_pass: FirstPass) -> list[Finding]:

@@ -17,9 +17,9 @@ from pipeline.fit.models import Model, Prior
 _DIFFERENCE = 3e-3
 """Step of the one-sided differences, for single precision."""
 
-_TOLERANCE = 1e-2
+_TOLERANCE = 0.1
 """A fit has converged when the next step promises to lower the cost by no more than this. One unit
-of cost is one standard deviation, so what remains is far inside the noise."""
+of cost is one standard deviation, so what remains is well inside the noise."""
 
 _LARGEST_STEP = 1.0
 """In any parameter; keeps the first steps inside the region where the linearisation holds."""

@@ -3,7 +3,7 @@ import pytest
 
 from pipeline import maps
 from pipeline.fit import FlowFit
-from pipeline.result import FitStatus
+from pipeline.result import FitStatus, Regions
 
 
 def fit_of(flows, n_times=3):
@@ -80,3 +80,15 @@ def test_thin_wall_keeps_its_rim():
     wall = np.ones((2, 10), dtype=bool)
     found = maps.segment_curves(np.ones((20, 3)), np.full(20, 5), maps.inner_pixels(wall))
     assert found.n_pixels == (20,)
+
+
+def test_endocardial_ratio_compares_the_two_halves_of_the_wall():
+    radius = np.hypot(*(np.indices((40, 40)) - 20))
+    regions = Regions(
+        myocardium=(radius >= 8) & (radius < 16),
+        lv_pool=radius < 8,
+        rv_pool=np.zeros((40, 40), dtype=bool),
+    )
+    flow = np.where(radius < 12, 1.5, 3.0)
+    found = maps.flow_maps(regions.myocardium, fit_of(flow[regions.myocardium]))
+    assert maps.endocardial_ratio(found, regions) == pytest.approx(0.5)

@@ -65,3 +65,12 @@ def test_an_input_function_too_small_by_a_factor_for_its_dose_is_doubted_then_wi
 def test_an_unknown_dose_is_said():
     found = codes(quality.output_findings(None, State.REST, input_of(blood_curve(TIME_S))))
     assert found == {"dose-unknown": Severity.NOTE}
+
+
+def test_an_input_function_that_no_heart_could_make_is_doubted_and_then_withheld():
+    curve = blood_curve(TIME_S)
+    assert quality.circulation_findings(input_of(curve), 0.05) == []
+    assert quality.circulation_findings(input_of(curve), None) == []
+    for factor, severity in ((0.2, Severity.WARNING), (0.05, Severity.WITHHOLD)):
+        found = codes(quality.circulation_findings(input_of(factor * curve), 0.05))
+        assert found == {"cardiac-output-implausible": severity}
