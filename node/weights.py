@@ -10,8 +10,24 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from node.errors import WeightsError
+from pipeline.networks import AnatomyNetwork
 
 _CHECKSUMS = "SHA256SUMS"
+
+
+def anatomy_network(path: Path | None = None) -> AnatomyNetwork:
+    """Build the network that outlines the heart, with the weights that ship or those at `path`.
+
+    Raises
+    ------
+    WeightsError
+        The weights are missing, damaged, or another network's.
+    """
+    weights = packaged_weights("segment") if path is None else read_weights(path)
+    try:
+        return AnatomyNetwork(weights)
+    except RuntimeError as error:
+        raise WeightsError("the weights are not those of the segmentation network") from error
 
 
 def packaged_weights(name: str) -> dict[str, Tensor]:

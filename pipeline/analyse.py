@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.errors import PipelineError
 from pipeline.input_function import input_function
+from pipeline.networks import AnatomyNetwork
 from pipeline.outline import Anatomy, Progress, outline_slices
 from pipeline.quality import first_pass_findings, study_findings
 from pipeline.quantify import quantify
@@ -56,7 +57,10 @@ def _silent(_: str) -> None:
 
 
 def analyse(
-    study: PerfusionStudy, settings: Settings | None = None, progress: Progress = _silent
+    study: PerfusionStudy,
+    network: AnatomyNetwork,
+    settings: Settings | None = None,
+    progress: Progress = _silent,
 ) -> PerfusionResult:
     """Quantify myocardial blood flow in every first pass of a study.
 
@@ -66,6 +70,8 @@ def analyse(
     ----------
     study
         The first passes.
+    network
+        Outlines the heart.
     settings
         None: the defaults.
     progress
@@ -76,7 +82,7 @@ def analyse(
     failures: list[FirstPassFailure] = []
     for first_pass in study.first_passes:
         try:
-            outlined.append(_outline_first_pass(first_pass, progress))
+            outlined.append(_outline_first_pass(first_pass, network, progress))
         except PipelineError as error:
             failures.append(
                 FirstPassFailure(label=first_pass.label, state=first_pass.state, reason=str(error))
@@ -94,9 +100,11 @@ def analyse(
     )
 
 
-def _outline_first_pass(first_pass: FirstPass, progress: Progress) -> _Outlined:
+def _outline_first_pass(
+    first_pass: FirstPass, network: AnatomyNetwork, progress: Progress
+) -> _Outlined:
     """Anatomy of every slice, and when the bolus arrives."""
-    anatomies, findings = outline_slices(first_pass, progress)
+    anatomies, findings = outline_slices(first_pass, network, progress)
     first_pass = replace(first_pass, slices=tuple(one.source for one in anatomies))
     progress(f"{first_pass.label}: input function")
     frames = [one.aligned.frames for one in anatomies]

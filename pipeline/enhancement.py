@@ -19,6 +19,7 @@ _ARRIVAL_WINDOW_S = 1.5
 _LATE_SHARE = 0.1
 """Blood keeps at least this share of its rise; what moves through a pixel does not."""
 
+_CANDIDATES = 8
 _ALONE = 0.1
 """Worth of a left ventricle without an earlier neighbour, which may be the right one itself."""
 
@@ -79,10 +80,10 @@ def enhancement(frames: FloatArray, time_s: FloatArray) -> Enhancement:
     return Enhancement(baseline=baseline, rise=rise, arrival_s=arrival_s, kept=kept)
 
 
-def find_ventricles(
+def ventricle_candidates(
     frames: FloatArray, time_s: FloatArray, spacing_mm: tuple[float, float]
-) -> Ventricles | None:
-    """Find the left ventricular pool: bright, compact, darker all around, after the right one.
+) -> tuple[Ventricles, ...]:
+    """Find what fills like a left ventricle: bright, compact, darker all around, after another.
 
     Parameters
     ----------
@@ -94,29 +95,37 @@ def find_ventricles(
 
     Returns
     -------
-    Ventricles | None
-        None where nothing enhances like a ventricle.
+    At most `_CANDIDATES` that differ in place or time, the likeliest first; empty where nothing
+    fills.
     """
     coarse = _to_grid(frames, spacing_mm)
     seen = enhancement(coarse, time_s)
     blobs = [_describe(mask, seen) for mask in _candidates(seen)]
-    best: tuple[float, _Blob, _Blob | None] | None = None
-    for lv in sorted(blobs, key=lambda blob: -blob.score)[:12]:
+    scored = []
+    for lv in blobs:
         rv, share = _partner(lv, blobs)
-        score = lv.score * (_ALONE + (1 - _ALONE) * share)
-        if best is None or score > best[0]:
-            best = score, lv, rv
-    if best is None or best[0] <= 0:
-        return None
-    score, lv, rv = best
+        scored.append((lv.score * (_ALONE + (1 - _ALONE) * share), lv, rv))
+    chosen: list[tuple[float, _Blob, _Blob | None]] = []
+    for one in sorted(scored, key=lambda one: -one[0]):
+        if len(chosen) < _CANDIDATES and not any(_same(one[1], other[1]) for other in chosen):
+            chosen.append(one)
     shape = (frames.shape[1], frames.shape[2])
-    return Ventricles(
-        lv_core=_from_grid(ndimage.binary_fill_holes(lv.mask), shape),
-        rv_core=np.zeros(shape, bool) if rv is None else _from_grid(rv.mask, shape),
-        lv_arrival_s=lv.arrival_s,
-        rv_arrival_s=float("nan") if rv is None else rv.arrival_s,
-        score=score,
+    return tuple(
+        Ventricles(
+            lv_core=_from_grid(ndimage.binary_fill_holes(lv.mask), shape),
+            rv_core=np.zeros(shape, bool) if rv is None else _from_grid(rv.mask, shape),
+            lv_arrival_s=lv.arrival_s,
+            rv_arrival_s=float("nan") if rv is None else rv.arrival_s,
+            score=score,
+        )
+        for score, lv, rv in chosen
     )
+
+
+def _same(one: _Blob, other: _Blob) -> bool:
+    """Whether two blobs are one thing, cut out at two thresholds."""
+    shared = (one.mask & other.mask).sum()
+    return bool(shared > 0.3 * min(one.mask.sum(), other.mask.sum()))
 
 
 def _to_grid(frames: FloatArray, spacing_mm: tuple[float, float]) -> FloatArray:
@@ -139,7 +148,7 @@ def _candidates(seen: Enhancement) -> Iterator[BoolArray]:
     if not lasting.any():
         return
     reference = np.percentile(seen.rise[lasting], 99)
-    smallest = 0.8 * 100 / GRID_MM**2  # 0.8 cm2: the pool of an apical slice in systole
+    smallest = 0.4 * 100 / GRID_MM**2  # 0.4 cm2: what a contracted, hypertrophic heart leaves
     for level in (0.35, 0.5, 0.7, 1.0):
         strong = lasting & (seen.rise > level * reference)
         if not strong.any():

@@ -1,29 +1,29 @@
 """Where the right ventricular wall joins the septum: the two insertion points."""
 
 import numpy as np
-from scipy import ndimage
 
 from pipeline.errors import NoMyocardiumError
 from pipeline.result import InsertionPoints, Regions
-from pipeline.study import BoolArray, FloatArray, SliceGeometry
+from pipeline.study import FloatArray, SliceGeometry
 
-_ANGLES = 360
-_BESIDE_MM = 7.0
-"""Right ventricular blood so near to the epicardium lies on the septum."""
-_RV_WALL_MM = 3.0
-"""The wall joins the septum this far beyond the end of the pool."""
+_REFINED_WITHIN_MM = 6.0
+_APART_RAD = np.deg2rad(35.0)
+"""Seen from the middle of the ventricle; septa span 60 to 150 degrees."""
+_SEEN = 0.1
+"""Below it the network saw no insertion point."""
 _SUPERIOR_ANTERIOR = np.array([0.0, -0.5, 1.0])
 """From the inferior to the anterior insertion, roughly, in any short-axis plane (LPS)."""
 _RIGHT_ANTERIOR = np.array([-1.0, -0.7, 0.0])
 """From the left to the right ventricle, roughly (LPS)."""
-_USUAL_HALF_SEPTUM_RAD = np.deg2rad(60.0)
+_USUAL_SEPTUM_RAD = np.deg2rad(120.0)
 
 
 def insertion_points(regions: Regions, geometry: SliceGeometry) -> InsertionPoints:
-    """Find both insertion points at the ends of the septum, where RV blood lies beside the wall.
+    """Find both insertion points as the peaks of the network's map of them.
 
-    Which of them is anterior follows from the position of the slice in the patient. Where no right
-    ventricle was outlined, the septum is taken where it lies in most people.
+    Which of them is anterior follows from the position of the slice in the patient. Where only one
+    is seen, the other one lies a usual septum away on the side of the right ventricle; where none
+    is, the septum is taken where it lies in most people.
 
     Parameters
     ----------
@@ -41,80 +41,80 @@ def insertion_points(regions: Regions, geometry: SliceGeometry) -> InsertionPoin
     if not within.any():
         raise NoMyocardiumError("there is no myocardium to put insertion points on")
     centre = np.argwhere(within).mean(axis=0)
-    angles = np.arange(_ANGLES) * 2 * np.pi / _ANGLES
-    epicardium_mm = _radii_mm(within, centre, geometry.spacing_mm)
-    septal = _septal(regions.rv_pool, centre, epicardium_mm, geometry.spacing_mm)
-    if septal.any():
-        first, last = _longest_arc(septal)
-        beyond = round(_RV_WALL_MM / float(epicardium_mm.mean()) * _ANGLES / (2 * np.pi))
-        ends = angles[(first - beyond) % _ANGLES], angles[(last + beyond) % _ANGLES]
-    else:
-        middle = _usual_septum(geometry)
-        ends = middle - _USUAL_HALF_SEPTUM_RAD, middle + _USUAL_HALF_SEPTUM_RAD
-    points = [_at(angle, centre, epicardium_mm, geometry.spacing_mm) for angle in ends]
+    radius_mm = float(np.sqrt(within.sum() * np.prod(geometry.spacing_mm) / np.pi))
+    seen = _peaks(regions.insertion, centre, geometry)
+    points = _completed(
+        seen, _towards_right(regions, centre, geometry), centre, radius_mm, geometry
+    )
     height = geometry.to_patient_mm(np.array(points)) @ _SUPERIOR_ANTERIOR
     anterior = int(height.argmax())
     return InsertionPoints(anterior=points[anterior], inferior=points[1 - anterior])
 
 
-def _radii_mm(mask: BoolArray, centre: FloatArray, spacing_mm: tuple[float, float]) -> FloatArray:
-    """Distance from the centre to the farthest pixel of `mask` along each angle."""
-    steps_mm = np.arange(0, 80, 0.5)
-    inside = _sample(mask, centre, steps_mm, spacing_mm) > 0.5
-    reach: FloatArray = np.where(inside, steps_mm, 0).max(axis=1)
-    return reach
+def _peaks(
+    insertion: FloatArray | None, centre: FloatArray, geometry: SliceGeometry
+) -> list[tuple[float, float]]:
+    """Find the two highest peaks that lie apart; fewer where there are fewer."""
+    if insertion is None:
+        return []
+    spacing = np.asarray(geometry.spacing_mm)
+    places = np.moveaxis(np.indices(insertion.shape), 0, -1)
+    angles = _angle(places, centre, spacing)
+    left = np.array(insertion, dtype=float)
+    found = []
+    for _ in range(2):
+        top = np.unravel_index(int(left.argmax()), left.shape)
+        if left[top] < _SEEN:
+            break
+        away_mm = np.hypot(*((places - np.array(top)) * spacing).transpose(2, 0, 1))
+        weight = left * (away_mm <= _REFINED_WITHIN_MM)
+        point = (places * weight[..., None]).sum(axis=(0, 1)) / weight.sum()
+        found.append((float(point[0]), float(point[1])))
+        turned = np.abs((angles - angles[top] + np.pi) % (2 * np.pi) - np.pi)
+        left[turned < _APART_RAD] = 0
+    return found
 
 
-def _sample(
-    mask: BoolArray, centre: FloatArray, radii_mm: FloatArray, spacing_mm: tuple[float, float]
-) -> FloatArray:
-    """`mask` at [angle, radius]; `radii_mm` is [radius] or [angle, radius]."""
-    angles = (np.arange(_ANGLES) * 2 * np.pi / _ANGLES)[:, None]
-    rows = centre[0] + np.sin(angles) * radii_mm / spacing_mm[0]
-    columns = centre[1] + np.cos(angles) * radii_mm / spacing_mm[1]
-    sampled: FloatArray = ndimage.map_coordinates(
-        mask.astype(np.float32), [rows, columns], order=1, mode="constant"
-    )
-    return sampled
-
-
-def _septal(
-    rv_pool: BoolArray,
+def _completed(
+    seen: list[tuple[float, float]],
+    towards_right: float,
     centre: FloatArray,
-    epicardium_mm: FloatArray,
-    spacing_mm: tuple[float, float],
-) -> BoolArray:
-    """Angles at which right ventricular blood lies just outside the epicardium."""
-    outwards_mm = epicardium_mm[:, None] + np.arange(0.5, _BESIDE_MM, 0.5)
-    beside = np.any(_sample(rv_pool, centre, outwards_mm, spacing_mm) > 0.5, axis=1)
-    closed = ndimage.binary_closing(np.tile(beside, 3), iterations=10)
-    return closed[_ANGLES : 2 * _ANGLES]
+    radius_mm: float,
+    geometry: SliceGeometry,
+) -> list[tuple[float, float]]:
+    """Add the points that were not seen, on the epicardium."""
+    spacing = np.asarray(geometry.spacing_mm)
+    if len(seen) == 2:
+        return seen
+    if len(seen) == 1:
+        angle = float(_angle(np.array(seen[0]), centre, spacing))
+        side = np.sign((towards_right - angle + np.pi) % (2 * np.pi) - np.pi) or 1.0
+        return [*seen, _at(angle + side * _USUAL_SEPTUM_RAD, centre, radius_mm, spacing)]
+    return [
+        _at(towards_right + side * _USUAL_SEPTUM_RAD / 2, centre, radius_mm, spacing)
+        for side in (-1, 1)
+    ]
 
 
-def _longest_arc(septal: BoolArray) -> tuple[int, int]:
-    """First and last angle index of the longest run, which may pass through 0."""
-    if septal.all():
-        return 0, len(septal) - 1
-    start = int(np.argmin(septal))  # outside every run
-    labels, count = ndimage.label(np.roll(septal, -start))
-    longest = int(np.bincount(labels, minlength=count + 1)[1:].argmax()) + 1
-    members = np.flatnonzero(labels == longest)
-    return int(members[0]) + start, int(members[-1]) + start
-
-
-def _usual_septum(geometry: SliceGeometry) -> float:
-    """Image angle that points to the right ventricle in most people."""
+def _towards_right(regions: Regions, centre: FloatArray, geometry: SliceGeometry) -> float:
+    """Image angle from the left ventricle to the right one, seen or as in most people."""
+    if regions.rv_pool.any():
+        right = np.argwhere(regions.rv_pool).mean(axis=0)
+        return float(_angle(right, centre, np.asarray(geometry.spacing_mm)))
     down = float(np.dot(geometry.row_direction, _RIGHT_ANTERIOR))
-    right = float(np.dot(geometry.column_direction, _RIGHT_ANTERIOR))
-    return float(np.arctan2(down, right))
+    across = float(np.dot(geometry.column_direction, _RIGHT_ANTERIOR))
+    return float(np.arctan2(down, across))
+
+
+def _angle(points: FloatArray, centre: FloatArray, spacing: FloatArray) -> FloatArray:
+    offset = (points - centre) * spacing
+    angle: FloatArray = np.arctan2(offset[..., 0], offset[..., 1])
+    return angle
 
 
 def _at(
-    angle: float, centre: FloatArray, epicardium_mm: FloatArray, spacing_mm: tuple[float, float]
+    angle: float, centre: FloatArray, radius_mm: float, spacing: FloatArray
 ) -> tuple[float, float]:
-    index = round(angle / (2 * np.pi) * _ANGLES) % _ANGLES
-    radius_mm = float(epicardium_mm[index])
-    return (
-        float(centre[0] + np.sin(angle) * radius_mm / spacing_mm[0]),
-        float(centre[1] + np.cos(angle) * radius_mm / spacing_mm[1]),
-    )
+    row = centre[0] + np.sin(angle) * radius_mm / spacing[0]
+    column = centre[1] + np.cos(angle) * radius_mm / spacing[1]
+    return float(row), float(column)

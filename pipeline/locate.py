@@ -3,19 +3,23 @@
 import numpy as np
 from scipy import ndimage
 
-from pipeline.enhancement import Ventricles, find_ventricles
 from pipeline.errors import NoHeartError
+from pipeline.heart import RV_POOL, find_heart
+from pipeline.networks import AnatomyNetwork
 from pipeline.result import Box
 from pipeline.study import BoolArray, FloatArray
 
-_WALL_MM = 13.0
-"""From the bright core to the outside of the wall: trabeculae and myocardium."""
-_RV_WALL_MM = 6.0
-_MINIMUM_SCORE = 0.01
+_RV_WALL_MM = 3.0
+_AFTER_PEAK_S = 15.0
+"""Later frames are not needed, and breathing begins in them."""
 
 
 def heart_box(
-    frames: FloatArray, time_s: FloatArray, peak_frame: int, spacing_mm: tuple[float, float]
+    frames: FloatArray,
+    time_s: FloatArray,
+    peak_frame: int,
+    spacing_mm: tuple[float, float],
+    network: AnatomyNetwork,
 ) -> Box:
     """Find the tightest box around the left and right ventricle with their walls.
 
@@ -25,30 +29,26 @@ def heart_box(
         One slice, not aligned.
     time_s : [time]
     peak_frame
-        Frame of peak enhancement of the left ventricle: the pass before it shows the ventricles.
+        Frame of peak enhancement of the left ventricle.
     spacing_mm
         Between rows, between columns.
+    network
+        Tells the ventricles from what only fills like them.
 
     Raises
     ------
     NoHeartError
         Nothing enhances like a ventricle.
     """
-    last = min(len(frames), peak_frame + 1 + int(np.searchsorted(time_s - time_s[0], 15.0)))
-    ventricles = find_ventricles(frames[:last], time_s[:last], spacing_mm)
-    if ventricles is None or ventricles.score < _MINIMUM_SCORE:
+    last = int(np.searchsorted(time_s, time_s[peak_frame] + _AFTER_PEAK_S, side="right"))
+    heart = find_heart(frames[:last], time_s[:last], spacing_mm, network)
+    if heart is None:
         raise NoHeartError("no left ventricle was found in the images")
-    return _bounds(_heart(ventricles, spacing_mm))
-
-
-def _heart(ventricles: Ventricles, spacing_mm: tuple[float, float]) -> BoolArray:
-    """Both cores, grown by their walls."""
-    from_lv_mm = ndimage.distance_transform_edt(~ventricles.lv_core, sampling=spacing_mm)
-    heart: BoolArray = from_lv_mm <= _WALL_MM
-    if ventricles.rv_core.any():
-        from_rv_mm = ndimage.distance_transform_edt(~ventricles.rv_core, sampling=spacing_mm)
-        heart |= from_rv_mm <= _RV_WALL_MM
-    return heart
+    right = heart.labels == RV_POOL
+    if right.any():
+        from_right_mm = ndimage.distance_transform_edt(~right, sampling=spacing_mm)
+        return _bounds((heart.labels > 0) | (from_right_mm <= _RV_WALL_MM))
+    return _bounds(heart.labels > 0)
 
 
 def _bounds(heart: BoolArray) -> Box:

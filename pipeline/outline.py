@@ -7,6 +7,7 @@ from pipeline.errors import NoHeartError, PipelineError
 from pipeline.landmarks import insertion_points
 from pipeline.locate import heart_box
 from pipeline.motion import align
+from pipeline.networks import AnatomyNetwork
 from pipeline.peak import peak_lv_frame
 from pipeline.result import (
     AlignedSeries,
@@ -39,7 +40,7 @@ class Anatomy:
 
 
 def outline_slices(
-    first_pass: FirstPass, progress: Progress
+    first_pass: FirstPass, network: AnatomyNetwork, progress: Progress
 ) -> tuple[list[Anatomy], list[Finding]]:
     """Outline every slice of a first pass.
 
@@ -59,7 +60,7 @@ def outline_slices(
     for number, (source, level) in enumerate(zip(first_pass.slices, levels, strict=True), start=1):
         progress(f"{first_pass.label}: slice {number} of {count}")
         try:
-            anatomies.append(_outline(source, level))
+            anatomies.append(_outline(source, level, network))
         except PipelineError as error:
             findings.append(
                 Finding(
@@ -73,13 +74,13 @@ def outline_slices(
     return anatomies, findings
 
 
-def _outline(source: PerfusionSlice, level: SliceLevel) -> Anatomy:
+def _outline(source: PerfusionSlice, level: SliceLevel, network: AnatomyNetwork) -> Anatomy:
     """Motion compensation and anatomy of one slice."""
     time_s, spacing_mm = source.time_s, source.geometry.spacing_mm
-    peak = peak_lv_frame(source.frames, time_s)
-    box = heart_box(source.frames, time_s, peak, spacing_mm)
+    peak = peak_lv_frame(source.frames, time_s, spacing_mm, network)
+    box = heart_box(source.frames, time_s, peak, spacing_mm, network)
     aligned = align(source.frames, time_s, box, peak, spacing_mm)
-    regions = segment(aligned.frames, time_s, box, spacing_mm)
+    regions = segment(aligned.frames, time_s, box, spacing_mm, network)
     points = insertion_points(regions, source.geometry)
     return Anatomy(
         source=source,

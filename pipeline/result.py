@@ -95,6 +95,8 @@ class Regions:
     uncertainty: FloatArray | None = None
     """Per pixel, 0 (certain) to 1; None where the method gives none."""
     predicted_dice: float | None = None
+    insertion: FloatArray | None = None
+    """Per pixel, 1 where the RV wall joins the septum, falling off around it; None: not known."""
 
 
 @dataclass(frozen=True, kw_only=True)

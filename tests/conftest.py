@@ -19,6 +19,14 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def network():
+    """The network that outlines the heart, with the weights that ship."""
+    from node.weights import anatomy_network
+
+    return anatomy_network()
+
+
 @pytest.fixture
 def program():
     """Find a program of Debian's packages by name, or skip and say which package has it."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from node.errors import UsageError
 
 if TYPE_CHECKING:
+    from pipeline.networks import AnatomyNetwork
     from pipeline.training.score import Score, Summary
 
 HELP = "score the pipeline's anatomical stages on held-out phantoms and on real series"
@@ -22,6 +23,7 @@ _ROWS = {
     "rv_pool_dice": "RV pool Dice",
     "anterior_mm": "anterior insertion point, mm",
     "inferior_mm": "inferior insertion point, mm",
+    "predicted_dice": "myocardium Dice, predicted",
     "sector_share": "myocardium in its AHA segment",
     "failed": "slices not analysed",
 }
@@ -40,23 +42,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("PERFUSION_SHARED_DATA"),
         help="folder of real series (default: PERFUSION_SHARED_DATA; without, phantoms only)",
     )
+    parser.add_argument("--weights", type=Path, help="trained here (default: those that ship)")
     parser.add_argument("--json", action="store_true", help="print every score for machines")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print one table for the phantom and one for each collection of real series."""
+    from node.weights import anatomy_network
     from pipeline.training.score import held_out_scores, summarise
 
+    network = anatomy_network(arguments.weights)
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.studies)
     groups: dict[str, list[Score]] = {}
     try:
-        groups["held-out phantoms"] = [score for _, score in held_out_scores(seeds)]
+        groups["held-out phantoms"] = [score for _, score in held_out_scores(seeds, network)]
     except ValueError as error:
         raise UsageError(str(error)) from error
     if arguments.shared_data is not None:
-        groups["real series ge-first-pass"] = [_ge(arguments.shared_data / "ge-first-pass")]
+        groups["real series ge-first-pass"] = [
+            _ge(arguments.shared_data / "ge-first-pass", network)
+        ]
         groups["real series real-segmentation-dev"] = _development(
-            arguments.shared_data / "real-segmentation-dev"
+            arguments.shared_data / "real-segmentation-dev", network
         )
     if arguments.json:
         print(
@@ -78,7 +85,7 @@ def _print_table(name: str, table: "dict[str, Summary]") -> None:
             print(f"{title:32}{numbers}{row.n:6}")
 
 
-def _ge(folder: Path) -> "Score":
+def _ge(folder: Path, network: "AnatomyNetwork") -> "Score":
     """Score one slice with an expert's outlines."""
     from scipy.io import loadmat
 
@@ -98,10 +105,11 @@ def _ge(folder: Path) -> "Score":
             "lv_pool": masks["SXmask"] > 0,
             "rv_pool": masks["DXmask"] > 0,
         },
+        network,
     )
 
 
-def _development(folder: Path) -> "list[Score]":
+def _development(folder: Path, network: "AnatomyNetwork") -> "list[Score]":
     """Score aligned, cropped series; one frame is taken for one second."""
     import numpy as np
     from scipy.ndimage import binary_fill_holes
@@ -123,6 +131,7 @@ def _development(folder: Path) -> "list[Score]":
                 np.arange(len(frames), dtype=float),
                 (_DEVELOPMENT_SPACING_MM, _DEVELOPMENT_SPACING_MM),
                 {"myocardium": wall, "lv_pool": binary_fill_holes(wall) & ~wall},
+                network,
                 box=whole,
             )
         )

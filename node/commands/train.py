@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(name)
-    learner = Learner(LearningSettings(seed=arguments.seed), device)
+    learner = Learner(LearningSettings(seed=arguments.seed, steps=arguments.steps), device)
     checkpoint = arguments.work / f"{arguments.stage}.checkpoint.pt"
     if checkpoint.exists():
         learner.resume(torch.load(checkpoint, map_location=device, weights_only=True))

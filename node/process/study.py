@@ -19,6 +19,7 @@ from node.dicom_read import NoPerfusionError, ReadStudy, SetAside, read_study
 from node.dicom_write import encode_not_analysed, encode_results, write_results
 from node.dicom_write.kinds import kind_of
 from node.errors import UsageError
+from node.weights import anatomy_network
 from pipeline.analyse import Settings, analyse
 from pipeline.result import PerfusionResult
 
@@ -79,7 +80,8 @@ def process_study(directory: Path, out: Path, config: Config, progress: Progress
         read = read_study(files, config.analysis)
     except NoPerfusionError as error:
         return _say_nothing_found(error, files, out, config)
-    result = analyse(read.study, Settings(model=config.analysis.model), progress)
+    network = anatomy_network()
+    result = analyse(read.study, network, Settings(model=config.analysis.model), progress)
     progress("writing results")
     objects = encode_results(
         result,

@@ -1,5 +1,6 @@
 """The trained networks: their architecture and the regular grid that they see."""
 
+from pipeline.networks.anatomy import AnatomyNetwork, Prediction
 from pipeline.networks.grid import GRID_MM, SIDE, TIMES_S, at_times, from_grid, normalise, to_grid
 from pipeline.networks.unet import CLASSES, N_TIMES, SpaceTimeUNet
 
@@ -9,6 +10,8 @@ __all__ = [
     "N_TIMES",
     "SIDE",
     "TIMES_S",
+    "AnatomyNetwork",
+    "Prediction",
     "SpaceTimeUNet",
     "at_times",
     "from_grid",

@@ -14,8 +14,9 @@ from pipeline.training.appearance import Batch, Randomiser
 
 _HEAT_WEIGHT = 5.0
 """Insertion points fill few pixels."""
-_AVERAGING_STEPS = 400
-"""Memory of the averaged weights, which stand in for a decaying learning rate."""
+_COOLING = 0.4
+_AVERAGING_STEPS = 200
+"""Memory of the averaged weights, which are the ones to use."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,8 @@ class LearningSettings:
     seed: int = 0
     learning_rate: float = 2e-3
     warm_up_steps: int = 100
+    steps: int = 8000
+    """In all; over the last `_COOLING` of them the learning rate falls to nothing."""
     batch_size: int = 16
 
 
@@ -47,8 +50,7 @@ class Learner:
         """Take one step on randomised examples and return the loss."""
         batch = self._randomise(frames, labels, heat)
         for group in self._optimiser.param_groups:
-            warm = min(1.0, (self.step + 1) / self.settings.warm_up_steps)
-            group["lr"] = self.settings.learning_rate * warm
+            group["lr"] = self.settings.learning_rate * self._pace()
         with torch.autocast(frames.device.type, torch.bfloat16):
             logits = self.network(batch.series.contiguous(memory_format=torch.channels_last))
         value = loss(logits.float(), batch)
@@ -79,6 +81,12 @@ class Learner:
         self.averaged = dict(state["averaged"])
         self._optimiser.load_state_dict(state["optimiser"])
         self._generator.set_state(state["generator"].cpu())
+
+    def _pace(self) -> float:
+        """Share of the learning rate: up at the start, down at the end."""
+        warm = min(1.0, (self.step + 1) / self.settings.warm_up_steps)
+        left = (1 - self.step / self.settings.steps) / _COOLING
+        return warm * 0.5 * (1 - math.cos(math.pi * min(1.0, max(left, 0.01))))
 
     @torch.no_grad()
     def _average(self) -> None:

@@ -9,6 +9,7 @@ from pipeline.errors import PipelineError
 from pipeline.landmarks import insertion_points
 from pipeline.locate import heart_box
 from pipeline.motion import align
+from pipeline.networks import AnatomyNetwork
 from pipeline.peak import peak_lv_frame
 from pipeline.phantom import PhantomSettings, SliceTruth, simulate
 from pipeline.result import Box, Regions
@@ -34,6 +35,8 @@ class Score:
     anterior_mm: float = np.nan
     """Distance of the anterior insertion point from the true one."""
     inferior_mm: float = np.nan
+    predicted_dice: float = np.nan
+    """What the network expects of its myocardium."""
     sector_share: float = np.nan
     """Share of the common myocardium in its true AHA segment."""
     failed: float = 0.0
@@ -46,6 +49,7 @@ HIGHER_IS_BETTER = {
     "lv_pool_dice",
     "rv_pool_dice",
     "sector_share",
+    "predicted_dice",
 }
 
 
@@ -62,7 +66,7 @@ class Summary:
 
 
 def held_out_scores(
-    seeds: Sequence[int], settings: PhantomSettings | None = None
+    seeds: Sequence[int], network: AnatomyNetwork, settings: PhantomSettings | None = None
 ) -> Iterator[tuple[int, Score]]:
     """Yield seed and score of every slice of phantom studies, rest and stress in turn."""
     if any(seed >= FIRST_TRAINING_SEED for seed in seeds):
@@ -72,14 +76,14 @@ def held_out_scores(
         made = simulate(seed, asked)
         for first_pass, truth in zip(made.study.first_passes, made.truth.first_passes, strict=True):
             for source, known in zip(first_pass.slices, truth.slices, strict=True):
-                yield seed, score(source, known)
+                yield seed, score(source, known, network)
 
 
-def score(source: PerfusionSlice, truth: SliceTruth) -> Score:
+def score(source: PerfusionSlice, truth: SliceTruth, network: AnatomyNetwork) -> Score:
     """Run the anatomical stages as `analyse` does and compare with the truth."""
     found: dict[str, float] = {}
     try:
-        _run(source, truth, found)
+        _run(source, truth, network, found)
     except PipelineError:
         found["failed"] = 1.0
     return Score(**found)
@@ -90,6 +94,7 @@ def score_outlines(
     time_s: FloatArray,
     spacing_mm: tuple[float, float],
     expert: Mapping[str, BoolArray],
+    network: AnatomyNetwork,
     box: Box | None = None,
 ) -> Score:
     """Compare a real series with an expert's outlines of one of its frames.
@@ -103,18 +108,21 @@ def score_outlines(
     expert
         Masks by the names of `Regions`. The true peak frame is the one in which the expert's left
         pool is brightest.
+    network
+        To be scored.
     box
         None: to be found, and the frames to be aligned; given: the frames are aligned already.
     """
     found: dict[str, float] = {}
     try:
-        peak = peak_lv_frame(frames, time_s, spacing_mm)
+        peak = peak_lv_frame(frames, time_s, spacing_mm, network)
         if box is None:
             brightest = frames[: peak + _FIRST_PASS_FRAMES, expert["lv_pool"]].mean(axis=1).argmax()
             found["peak_frames"] = float(abs(peak - int(brightest)))
-            box = heart_box(frames, time_s, peak, spacing_mm)
+            box = heart_box(frames, time_s, peak, spacing_mm, network)
             frames = align(frames, time_s, box, peak, spacing_mm).frames
-        regions = segment(frames, time_s, box, spacing_mm)
+        regions = segment(frames, time_s, box, spacing_mm, network)
+        found["predicted_dice"] = _known(regions.predicted_dice)
         for name, mask in expert.items():
             found[f"{name}_dice"] = dice(getattr(regions, name), mask)
     except PipelineError:
@@ -147,16 +155,19 @@ def dice(one: BoolArray, other: BoolArray) -> float:
     return 1.0 if total == 0 else float(2 * (one & other).sum() / total)
 
 
-def _run(source: PerfusionSlice, truth: SliceTruth, found: dict[str, float]) -> None:
+def _run(
+    source: PerfusionSlice, truth: SliceTruth, network: AnatomyNetwork, found: dict[str, float]
+) -> None:
     """Fill `found` stage by stage, so that what came before a failure is kept."""
     spacing = source.geometry.spacing_mm
-    peak = peak_lv_frame(source.frames, source.time_s, spacing)
+    peak = peak_lv_frame(source.frames, source.time_s, spacing, network)
     found["peak_frames"] = float(abs(peak - truth.peak_lv_frame))
-    box = heart_box(source.frames, source.time_s, peak, spacing)
+    box = heart_box(source.frames, source.time_s, peak, spacing, network)
     found["box_dice"] = _box_dice(box, truth.box, source.frames.shape[1:])
     # The truth shows the anatomy of its own reference frame.
     aligned = align(source.frames, source.time_s, box, truth.reference_frame, spacing)
-    regions = segment(aligned.frames, source.time_s, box, spacing)
+    regions = segment(aligned.frames, source.time_s, box, spacing, network)
+    found["predicted_dice"] = _known(regions.predicted_dice)
     found["myocardium_dice"] = dice(regions.myocardium, truth.regions.myocardium)
     found["lv_pool_dice"] = dice(regions.lv_pool, truth.regions.lv_pool)
     found["rv_pool_dice"] = dice(regions.rv_pool, truth.regions.rv_pool)
@@ -175,6 +186,10 @@ def _score_points(
     common = regions.myocardium & truth.regions.myocardium
     if common.any():
         found["sector_share"] = float((sectors == truth.sectors)[common].mean())
+
+
+def _known(value: float | None) -> float:
+    return np.nan if value is None else value
 
 
 def _box_dice(one: Box, other: Box, shape: tuple[int, ...]) -> float:

@@ -16,8 +16,8 @@ def phantom():
 
 
 @pytest.fixture(scope="module")
-def result(phantom):
-    return analyse(phantom.study)
+def result(phantom, network):
+    return analyse(phantom.study, network)
 
 
 def test_every_segment_of_the_level_gets_a_flow(result):
@@ -39,17 +39,17 @@ def test_maps_are_numbers_in_the_wall_and_nowhere_else(result):
     assert not numbers[~slice_result.regions.myocardium].any()
 
 
-def test_the_same_study_gives_the_same_numbers(phantom, result):
-    again = analyse(phantom.study)
+def test_the_same_study_gives_the_same_numbers(phantom, network, result):
+    again = analyse(phantom.study, network)
     first, second = (one.first_passes[0].slices[0].maps for one in (result, again))
     np.testing.assert_array_equal(first.mbf_ml_min_g, second.mbf_ml_min_g)
 
 
-def test_a_first_pass_without_bolus_fails_with_a_reason_and_the_other_goes_on(phantom):
+def test_a_first_pass_without_bolus_fails_with_a_reason_and_the_other_goes_on(phantom, network):
     [good] = phantom.study.first_passes
     still = replace(good.slices[0], frames=np.repeat(good.slices[0].frames[:1], 40, axis=0))
     empty = replace(good, label="stress", state=State.STRESS, slices=(still,))
-    result = analyse(PerfusionStudy(first_passes=(good, empty)))
+    result = analyse(PerfusionStudy(first_passes=(good, empty)), network)
     assert [one.label for one in result.first_passes] == ["rest"]
     [failure] = result.failures
     assert failure.label == "stress"
@@ -60,8 +60,8 @@ def test_without_both_states_there_is_no_reserve(result):
     assert result.reserve == ()
 
 
-def test_progress_names_each_piece_of_work(phantom):
+def test_progress_names_each_piece_of_work(phantom, network):
     words = []
-    analyse(phantom.study, progress=words.append)
+    analyse(phantom.study, network, progress=words.append)
     assert words[0] == "rest: slice 1 of 1"
     assert "rest: blood flow" in words

@@ -1,0 +1,113 @@
+"""Which of the pools that fill is the left ventricle, and when it is brightest.
+
+What fills proposes; the network, which knows what lies around a left ventricle, decides.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from pipeline.enhancement import Ventricles, ventricle_candidates
+from pipeline.networks import CLASSES, AnatomyNetwork
+from pipeline.study import BoolArray, FloatArray, IntArray
+
+MYOCARDIUM, LV_POOL, RV_POOL = (CLASSES.index(name) for name in CLASSES[1:])
+_FIRST_PASS_S = 15.0
+"""From half the rise of the left ventricle; recirculation comes later."""
+_SMOOTHING_FRAMES = 0.8
+_PLAUSIBLE_CM2 = 2.0
+_MINIMUM_PLAUSIBILITY = 0.1
+_FILLING_WEIGHT = 0.2
+"""Scores of how a candidate fills differ by powers of ten, what the network sees by factors."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Heart:
+    """The heart of one slice, roughly."""
+
+    peak_frame: int
+    """Frame of peak enhancement of the left ventricle."""
+    centre: tuple[float, float]
+    """Middle of both ventricles, (row, column)."""
+    labels: IntArray
+    """Index into `CLASSES` [row, column]."""
+
+
+def find_heart(
+    frames: FloatArray,
+    time_s: FloatArray,
+    spacing_mm: tuple[float, float],
+    network: AnatomyNetwork,
+) -> Heart | None:
+    """Find the heart in a series that need not be aligned; None where there is none.
+
+    Parameters
+    ----------
+    frames : [time, row, column]
+    time_s : [time]
+    spacing_mm
+        Between rows, between columns.
+    network
+        Tells left ventricles from what only fills like one.
+    """
+    best: Heart | None = None
+    best_plausibility = _MINIMUM_PLAUSIBILITY
+    for ventricles in ventricle_candidates(frames, time_s, spacing_mm):
+        if ventricles.score**_FILLING_WEIGHT <= best_plausibility:
+            break  # they are sorted: none of the others can be likelier
+        peak = _first_peak(frames, time_s, ventricles)
+        if peak is None:
+            continue
+        rows, columns = np.nonzero(ventricles.lv_core)
+        centre = float(rows.mean()), float(columns.mean())
+        classes = network.look(frames, time_s, float(time_s[peak]), centre, spacing_mm)
+        labels = np.where(np.isnan(classes[0]), 0, np.nan_to_num(classes).argmax(axis=0))
+        plausibility = _plausibility(classes, labels, ventricles, spacing_mm)
+        plausibility *= ventricles.score**_FILLING_WEIGHT
+        if plausibility > best_plausibility:
+            labels = _around(labels, ventricles.lv_core)
+            best = Heart(peak_frame=peak, centre=_middle(labels), labels=labels)
+            best_plausibility = plausibility
+    return best
+
+
+def _around(labels: IntArray, core: BoolArray) -> IntArray:
+    """Keep what hangs together with the left ventricle."""
+    parts, _ = ndimage.label(labels > 0)
+    wanted = np.bincount(parts[core & (parts > 0)]).argmax()
+    return np.where(parts == wanted, labels, 0)
+
+
+def _middle(labels: IntArray) -> tuple[float, float]:
+    rows, columns = np.nonzero(labels)
+    return float(rows.min() + rows.max()) / 2, float(columns.min() + columns.max()) / 2
+
+
+def _first_peak(frames: FloatArray, time_s: FloatArray, ventricles: Ventricles) -> int | None:
+    # The brightest part: neither papillary muscles nor, where it moves, the wall.
+    curve = np.percentile(frames[:, ventricles.lv_core], 90, axis=1)
+    smooth = ndimage.gaussian_filter1d(curve.astype(float), _SMOOTHING_FRAMES, mode="nearest")
+    since_s = time_s - ventricles.lv_arrival_s
+    inside = (since_s >= 0) & (since_s <= _FIRST_PASS_S)
+    return int(np.where(inside, smooth, -np.inf).argmax()) if inside.any() else None
+
+
+def _plausibility(
+    classes: FloatArray,
+    labels: FloatArray,
+    ventricles: Ventricles,
+    spacing_mm: tuple[float, float],
+) -> float:
+    """0 to 1: the candidate is a pool with a wall all round it, and a right ventricle beside it."""
+    pool: BoolArray = labels == LV_POOL
+    if not pool.any():
+        return 0.0
+    area_cm2 = float(pool.sum()) * spacing_mm[0] * spacing_mm[1] / 100
+    around = ndimage.binary_dilation(pool, iterations=2) & ~pool
+    closed = float((labels[around] == MYOCARDIUM).mean())
+    inside = float((labels[ventricles.lv_core] == LV_POOL).mean())
+    certainty = float(np.nan_to_num(classes[LV_POOL][pool]).mean())
+    right_cm2 = float((labels == RV_POOL).sum()) * spacing_mm[0] * spacing_mm[1] / 100
+    beside = 0.5 + 0.5 * min(1.0, right_cm2 / _PLAUSIBLE_CM2)
+    return min(1.0, area_cm2 / _PLAUSIBLE_CM2) * closed * inside * certainty * beside

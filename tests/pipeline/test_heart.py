@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from pipeline.enhancement import enhancement, ventricle_candidates
+from pipeline.heart import LV_POOL, find_heart
+from tests.short_axis import SPACING_MM, draw
+
+
+def with_aorta(drawn):
+    """A round vessel in the lung that fills brighter than the ventricle, just after it."""
+    rows, columns = np.indices(drawn.frames.shape[1:])
+    aorta = np.hypot(rows - 100, columns - 105) < 8
+    frames = drawn.frames.copy()
+    curve = drawn.frames[:, drawn.lv_pool].mean(axis=1)
+    frames[:, aorta] = 1.5 * np.roll(curve, 1)[:, None]
+    return frames, aorta
+
+
+def test_a_vessel_that_fills_like_the_ventricle_is_not_taken_for_it(network):
+    drawn = draw()
+    frames, aorta = with_aorta(drawn)
+    heart = find_heart(frames, drawn.time_s, SPACING_MM, network)
+    assert heart is not None
+    pool = heart.labels == LV_POOL
+    assert pool[drawn.lv_pool].mean() > 0.9
+    assert not pool[aorta].any()
+
+
+def test_every_pool_that_fills_is_a_candidate_and_the_left_ventricle_among_them():
+    drawn = draw()
+    frames, _ = with_aorta(drawn)
+    found = ventricle_candidates(frames, drawn.time_s, SPACING_MM)
+    inside = [drawn.lv_pool[one.lv_core].mean() for one in found]
+    assert max(inside) > 0.95
+    assert list(found) == sorted(found, key=lambda one: -one.score)
+
+
+def test_the_right_ventricle_is_the_one_before():
+    drawn = draw()
+    best = ventricle_candidates(drawn.frames, drawn.time_s, SPACING_MM)[0]
+    assert best.rv_arrival_s < best.lv_arrival_s
+    assert drawn.rv_pool[best.rv_core].mean() > 0.9
+
+
+def test_a_still_picture_has_no_heart(network):
+    still = np.repeat(draw(noise=0.0).frames[:1], 30, axis=0)
+    assert find_heart(still, np.arange(30.0), SPACING_MM, network) is None
+
+
+def test_enhancement_measures_height_and_half_time_of_a_ramp():
+    time_s = np.arange(40) * 0.5
+    curve = 3 + np.clip(time_s - 5, 0, 8)
+    seen = enhancement(np.tile(curve[:, None, None], (1, 2, 2)), time_s)
+    assert seen.baseline == pytest.approx(3, abs=0.01)
+    assert seen.rise == pytest.approx(8, abs=0.05)
+    assert seen.arrival_s == pytest.approx(9, abs=0.1)
