@@ -17,7 +17,7 @@ from pipeline.phantom import FAST, simulate
 def series(tmp_path_factory):
     """A small rest series without noise and motion, as files."""
     folder = tmp_path_factory.mktemp("series")
-    phantom = simulate(3, replace(FAST, motion_mm=0.0, contrast_to_noise=30.0))
+    phantom = simulate(5, replace(FAST, motion_mm=0.0, contrast_to_noise=30.0))
     for number, dataset in enumerate(study_datasets(phantom, "siemens")):
         dataset.save_as(folder / f"{number}.dcm", enforce_file_format=True)
     return folder
