@@ -60,7 +60,9 @@ def draw_thorax(rng: Generator, heart_left_mm: float, heart_below_mm: float) -> 
     """Draw one chest around a heart that reaches so far to the left and downwards."""
     half = rng.uniform(125, 165), rng.uniform(165, 235)
     theta = angles()
-    ellipse = 1.0 / np.hypot(np.cos(theta) / half[0], np.sin(theta) / half[1])
+    # the trunk goes on below the diaphragm: no lower end in the picture
+    upright = half[1] * np.where(theta > 0, 1.8, 1.0)
+    ellipse = 1.0 / np.hypot(np.cos(theta) / half[0], np.sin(theta) / upright)
     inner = ellipse * harmonics(rng, (0.0, 0.02, 0.02, 0.01, 0.008))
     centre = half[0] - heart_left_mm - rng.uniform(4, 24), rng.uniform(-45, 20)
     female = rng.random() < 0.45
@@ -181,9 +183,9 @@ def _fill_wall(label: IntArray, thorax: Thorax, outside: FloatArray, index: IntA
 
 
 def _draw_ribs(rng: Generator, radius_mm: float) -> BoolArray:
-    period = rng.uniform(26, 36) / radius_mm
-    phase = angles() / period + 0.3 * lumps(rng, (1, 5))
-    ribs: BoolArray = np.mod(phase, 1.0) < 0.42
+    period = rng.uniform(32, 60) / radius_mm
+    phase = angles() / period + 0.6 * lumps(rng, (1, 7))
+    ribs: BoolArray = np.mod(phase, 1.0) < rng.uniform(0.0, 0.5)
     return ribs
 
 
