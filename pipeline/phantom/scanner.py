@@ -47,7 +47,7 @@ def draw_scanner(rng: Generator, contrast_to_noise: float | None) -> Scanner:
         edge_curve=rng.uniform(0.0, 0.12) if rng.random() < 0.7 else -1.0,
         edge=rng.uniform(0.66, 0.95),
         geometry_factor=rng.uniform(1.0, 1.7),
-        contrast_to_noise=contrast_to_noise or float(np.clip(rng.normal(17.0, 6.0), 8.0, 40.0)),
+        contrast_to_noise=contrast_to_noise or float(np.clip(rng.normal(19.0, 6.0), 8.0, 40.0)),
     )
 
 
