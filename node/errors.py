@@ -39,6 +39,10 @@ class SpoolError(NodeError):
     retry_helps = True
 
 
+class IndexUnusableError(NodeError):
+    """The index cannot be opened; the message says how to repair it."""
+
+
 class EngineError(NodeError):
     """The durable engine or its database cannot work; the message says how to repair it."""
 

@@ -12,6 +12,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from node.config import Storage
+from node.errors import IndexUnusableError
 
 METADATA = sa.MetaData()
 
@@ -72,6 +73,11 @@ def open_index(storage: Storage, *, flushes: bool = True) -> sa.Engine:
     Without `flushes`, a commit survives the end of the process but maybe not a power cut, which
     then takes the latest commits and no others: any later commit that flushes, of any process,
     flushes them too. That is for what can be found again, as the receiver finds its instances.
+
+    Raises
+    ------
+    IndexUnusableError
+        It is damaged, locked or away; the message says what to do.
     """
     url = database_url(storage)
     if url.get_backend_name() == "sqlite":
@@ -84,12 +90,22 @@ def open_index(storage: Storage, *, flushes: bool = True) -> sa.Engine:
             sa.event.listen(engine, "connect", _without_flushes_sqlite)
     elif not flushes:
         sa.event.listen(engine, "connect", _without_flushes_postgresql)
+    try:
+        _make_tables(engine)
+    except sa.exc.DatabaseError as error:
+        raise IndexUnusableError(
+            f"the index {url.render_as_string(hide_password=True)} cannot be used "
+            f"({error.orig}). Restore it from a backup; the spool still has every image"
+        ) from error
+    return engine
+
+
+def _make_tables(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         # Receiver and worker may both come first: one makes the tables, the other waits.
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TABLES_LOCK)))
         METADATA.create_all(connection)
-    return engine
 
 
 @contextmanager

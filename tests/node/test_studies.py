@@ -141,3 +141,11 @@ def test_a_revision_of_nothing_but_own_results_is_recognised(node):
     arrive(index, 8)
     assert not ledger.brings_only_own_results(index, STUDY, 2)
     assert jobs.senders(index, STUDY, 2) == {"PACS", "SCANNER"}
+
+
+def test_a_damaged_index_is_refused_with_advice(tmp_path, capsys):
+    (tmp_path / "index.sqlite").write_bytes(b"no database at all" * 1000)
+    config = tmp_path / "config.yaml"
+    config.write_text(f"storage: {{directory: {tmp_path}}}\n")
+    assert main(["studies", "--config", str(config)]) == 1
+    assert "Restore it from a backup" in capsys.readouterr().err
