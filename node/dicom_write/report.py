@@ -14,6 +14,7 @@ from node.dicom_write.document import code, container, document, language, obser
 from node.dicom_write.narrative import Sections
 from node.dicom_write.provenance import Provenance
 from node.dicom_write.report_groups import Group, PassObjects, groups_of_pass, reserve_group
+from node.pictures import reserve_to_show
 from pipeline.reserve import global_flow, territory_flow
 from pipeline.result import FirstPassResult, PerfusionResult
 from pipeline.study import State
@@ -74,7 +75,8 @@ def encode_report(
 
 def _reserve_groups(result: PerfusionResult, provenance: Provenance) -> Iterator[Group]:
     """Make the groups of the reserve: per segment, per territory, global."""
-    if not result.reserve:
+    shown = reserve_to_show(result)
+    if not shown:
         return
     rest, stress = _only(result, State.REST), _only(result, State.STRESS)
     if rest is not None and stress is not None:
@@ -86,7 +88,7 @@ def _reserve_groups(result: PerfusionResult, provenance: Provenance) -> Iterator
         whole = global_flow(stress.segments) / global_flow(rest.segments)
         if np.isfinite(whole):
             yield reserve_group(provenance, "global", None, whole)
-    for one in result.reserve:
+    for one in shown:
         name = codes.aha_name(one.segment)
         yield reserve_group(provenance, name, codes.AHA[one.segment], one.mpr)
 

@@ -6,7 +6,7 @@ No file, no window, no global state: each function draws pages and returns their
 from collections.abc import Sequence
 
 from node.pictures.booklet import pdf
-from node.pictures.bullseye import bullseye_pages
+from node.pictures.bullseye import bullseye_pages, reserve_to_show
 from node.pictures.curves import curves_page
 from node.pictures.maps import FLOW_RANGE_ML_MIN_G, map_pages
 from node.pictures.page import text_pages
@@ -19,6 +19,7 @@ __all__ = [
     "curves_page",
     "map_pages",
     "pdf",
+    "reserve_to_show",
     "result_pages",
     "text_pages",
 ]

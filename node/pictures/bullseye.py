@@ -12,8 +12,8 @@ from matplotlib.patches import Wedge
 
 from node.pictures.maps import FLOW_COLOURS, FLOW_RANGE_ML_MIN_G
 from node.pictures.page import INK, QUIET, page, pixels
-from pipeline.result import PerfusionResult
-from pipeline.study import IntArray
+from pipeline.result import PerfusionResult, SegmentReserve
+from pipeline.study import IntArray, State
 
 RESERVE_RANGE = (0.0, 5.0)
 _EMPTY = "#24282e"
@@ -31,12 +31,18 @@ def bullseye_pages(result: PerfusionResult, version: str) -> list[IntArray]:
         for one in result.first_passes
         if not one.withheld
     ]
-    if result.reserve:
-        reserve = {one.segment: one.mpr for one in result.reserve}
+    reserve = {one.segment: one.mpr for one in reserve_to_show(result)}
+    if reserve:
         panels.append(("Perfusion reserve (stress / rest)", reserve, RESERVE_RANGE))
     return [
         _page(panels[start : start + _A_PAGE], version) for start in range(0, len(panels), _A_PAGE)
     ]
+
+
+def reserve_to_show(result: PerfusionResult) -> tuple[SegmentReserve, ...]:
+    """Give the reserve, unless the numbers of rest or of stress are withheld."""
+    shown = {one.state for one in result.first_passes if not one.withheld}
+    return result.reserve if {State.REST, State.STRESS} <= shown else ()
 
 
 _Panel = tuple[str, Mapping[int, float], tuple[float, float]]
