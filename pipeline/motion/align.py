@@ -9,9 +9,9 @@ from torch import Tensor
 
 from pipeline.motion.accept import agreement, bends_well, is_better, usable
 from pipeline.motion.breathing import halves, modes
-from pipeline.motion.bulk import refine, track
+from pipeline.motion.bulk import place, refine, track
 from pipeline.motion.edges import Canvas, prepare
-from pipeline.motion.warp import displace
+from pipeline.motion.warp import displace, translate
 from pipeline.result import AlignedSeries, Box
 from pipeline.study import FloatArray
 
@@ -69,6 +69,37 @@ def align_together(
         _result(source[number], motion, number, boxes[number], reference, spacing_mm)
         for number, reference in enumerate(reference_frames)
     )
+
+
+def align_to(
+    images: FloatArray, aligned: AlignedSeries, box: Box, spacing_mm: tuple[float, float]
+) -> tuple[FloatArray, FloatArray]:
+    """Put images of another contrast, such as proton density, where an aligned series lies.
+
+    Parameters
+    ----------
+    images
+        On the grid of the series [image, row, column].
+    aligned
+        The series.
+    box
+        The heart in its reference frame.
+    spacing_mm
+        Between rows, between columns [mm].
+
+    Returns
+    -------
+    The images displaced [image, row, column], and where the heart was in them relative to the
+    reference frame [image, (row, column)] in mm.
+    """
+    good = aligned.frames[aligned.frame_weight > 0]
+    series, others = (torch.from_numpy(np.array(part, dtype=np.float32)) for part in (good, images))
+    settled = prepare(series[None], [box], spacing_mm, LARGEST_DISPLACEMENT_MM)
+    template = settled.unit(settled.moved(series.new_zeros(1, len(series), 2))).mean(1)
+    shift = place(prepare(others[None], [box], spacing_mm, LARGEST_DISPLACEMENT_MM), template)[0]
+    size = (others.shape[1], others.shape[2])
+    moved = translate(others[:, None], shift, (0, 0), size)[:, 0]
+    return moved.numpy(), shift.numpy().astype(float) * np.asarray(spacing_mm)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -58,6 +58,27 @@ def track(canvas: Canvas, time_s: Tensor, reference_frames: Sequence[int]) -> Te
     return shift
 
 
+def place(canvas: Canvas, template: Tensor) -> Tensor:
+    """Find each frame's translation against edges that are known already, by full search.
+
+    Parameters
+    ----------
+    canvas
+        Frames to place.
+    template
+        Edges in the window [slice, 3, row, column].
+
+    Returns
+    -------
+    [slice, time, (row, column)] in pixels.
+    """
+    n_slices, n_frames = canvas.edges.shape[:2]
+    weighted = (template * canvas.weight[:, None])[:, None].expand(-1, n_frames, -1, -1, -1)
+    likeness = _correlate(canvas, weighted, torch.fft.rfft2(canvas.edges)).clamp_min(0).square()
+    found = _highest((likeness / _energy(canvas)).flatten(0, 1))
+    return found.reshape(n_slices, n_frames, 2)
+
+
 def refine(canvas: Canvas, shift: Tensor, reference_frames: Sequence[int]) -> Tensor:
     """Improve all translations together, below the pixel (Gauss-Newton towards the mean edges).
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.motion import align, align_together
+from pipeline.motion import align, align_to, align_together
 from pipeline.motion.accept import SMALLEST_JACOBIAN, agreement, bends_well, jacobian
 from pipeline.motion.bulk import refine, track
 from pipeline.motion.edges import Canvas, prepare
@@ -197,6 +197,18 @@ def test_slices_aligned_together_come_out_as_alone(breathing_heart, breathing_re
         assert np.allclose(
             batched.bulk_displacement_mm, single.bulk_displacement_mm, atol=0.02 * SPACING_MM[0]
         )
+
+
+def test_proton_density_frames_are_put_where_the_series_lies(breathing_heart, breathing_result):
+    """A contrast without blood, wall or bolus: everything but lung is equally bright."""
+    offset = breathing(40, 9)[breathing_heart.reference_frame]
+    true_pixels = np.array([[4.0, -2.5], [-6.3, 1.0]])
+    heart = simulate_heart(offset + true_pixels, noise=0.0)
+    images = np.minimum(heart.frames, 30.0)
+    images += np.random.default_rng(5).normal(0, 1.5, images.shape)
+    moved, displacement_mm = align_to(images, breathing_result, BOX, SPACING_MM)
+    assert np.abs(displacement_mm / SPACING_MM - true_pixels).max() < 0.4
+    assert moved.shape == images.shape
 
 
 def test_deformations_that_do_not_explain_other_frames_are_refused(turning_heart):
