@@ -1,5 +1,5 @@
 """Motion compensation: where the heart was in each frame, and the frames put back to one place."""
 
-from pipeline.motion.align import align, align_to, align_together
+from pipeline.motion.align import align, align_to, align_together, follow
 
-__all__ = ["align", "align_to", "align_together"]
+__all__ = ["align", "align_to", "align_together", "follow"]

@@ -9,7 +9,7 @@ from pipeline.motion.edges import Canvas
 NEEDED_GAIN = 0.01
 """Aligned frames must agree better by so much; fitting the noise of a still series gains 0.002."""
 
-OUTLIER_LOSS = 0.075
+OUTLIER_LOSS = 0.05
 """A frame agreeing with the others so much less than those before and after it is none of them."""
 
 NEIGHBOURS_EACH_SIDE = 4

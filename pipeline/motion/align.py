@@ -102,6 +102,52 @@ def align_to(
     return moved.numpy(), shift.numpy().astype(float) * np.asarray(spacing_mm)
 
 
+def follow(
+    frames: FloatArray,
+    time_s: FloatArray,
+    leader: AlignedSeries,
+    leader_time_s: FloatArray,
+    spacing_mm: tuple[float, float],
+) -> AlignedSeries:
+    """Move a series as one that was acquired in the same beats.
+
+    The low-resolution series of a dual-sequence acquisition sees a heart of a dozen pixels: too
+    little to be aligned by itself, but it breathes with the slices (docs/motion.md).
+
+    Parameters
+    ----------
+    frames
+        The series that follows [time, row, column], rows and columns along those of the leader.
+    time_s
+        On the leader's clock [s] [time].
+    leader
+        An aligned slice of the same beats.
+    leader_time_s
+        Its acquisition times [s].
+    spacing_mm
+        Of the series that follows: between rows, between columns [mm].
+
+    Returns
+    -------
+    The frames, each moved like the leader's nearest in time; the reference frame is the one
+    nearest to the leader's.
+    """
+    apart = np.abs(np.asarray(time_s)[:, None] - np.asarray(leader_time_s)[None])
+    nearest = apart.argmin(axis=1)
+    moved_mm = leader.bulk_displacement_mm[nearest]
+    source = torch.from_numpy(np.array(frames, dtype=np.float32))
+    shift = torch.from_numpy((moved_mm / np.asarray(spacing_mm)).astype(np.float32))
+    size = (source.shape[1], source.shape[2])
+    return AlignedSeries(
+        frames=translate(source[:, None], shift, (0, 0), size)[:, 0].numpy(),
+        reference_frame=int(apart[:, leader.reference_frame].argmin()),
+        bulk_displacement_mm=moved_mm,
+        displacement_mm=None,
+        frame_weight=leader.frame_weight[nearest],
+        method="rigid" if np.any(moved_mm) else "none",
+    )
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Motion:
     """What was found and kept for every slice of a batch."""

@@ -1,6 +1,7 @@
 """The rigid step: one translation a frame, found against the mean edges of the other frames."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,6 +13,13 @@ from pipeline.motion.mismatch import mismatch
 NEIGHBOURS = 30
 """Frames, nearest in time, whose mean edges a frame is searched for. Few would be closer in
 contrast, but the frames before the bolus would lose what ties them to the others."""
+
+TYPICAL_DISPLACEMENT_MM = 12.0
+"""SD of how far hearts are displaced, as known before looking; decides only where little is seen:
+in the coarse pixels of an input function series it keeps noise from being followed."""
+
+INDEPENDENT_SHARE = 1 / 3
+"""Independent values per pixel of the window: three channels, but neighbours share their noise."""
 
 ITERATIONS = 8
 LONGEST_STEP_PIXELS = 0.7
@@ -48,12 +56,10 @@ def track(canvas: Canvas, time_s: Tensor, reference_frames: Sequence[int]) -> Te
         now = torch.tensor([frames[step] for frames in order], device=every.device)
         distance = (time_s.gather(1, seen) - time_s[every, now][:, None]).abs()
         nearest = seen.gather(1, distance.argsort(dim=1, stable=True)[:, :NEIGHBOURS])
-        template = aligned[every[:, None], nearest].mean(1) * canvas.weight[:, None]
-        likeness = _correlate(canvas, template, spectra[every, now]).clamp_min(0).square()
-        shift[every, now] = _highest(likeness / energy[every, now])
-        here = Canvas(
-            edges=canvas.edges[every, now][:, None], weight=canvas.weight, margin=canvas.margin
-        )
+        template = canvas.unit(aligned[every[:, None], nearest].mean(1)[:, None])[:, 0]
+        found = _correlate(canvas, template * canvas.weight[:, None], spectra[every, now])
+        shift[every, now] = _highest(_plausibility(canvas, found, energy[every, now]))
+        here = replace(canvas, edges=canvas.edges[every, now][:, None])
         aligned[every, now] = here.unit(here.moved(shift[every, now][:, None]))[:, 0]
     return shift
 
@@ -73,10 +79,11 @@ def place(canvas: Canvas, template: Tensor) -> Tensor:
     [slice, time, (row, column)] in pixels.
     """
     n_slices, n_frames = canvas.edges.shape[:2]
-    weighted = (template * canvas.weight[:, None])[:, None].expand(-1, n_frames, -1, -1, -1)
-    likeness = _correlate(canvas, weighted, torch.fft.rfft2(canvas.edges)).clamp_min(0).square()
-    found = _highest((likeness / _energy(canvas)).flatten(0, 1))
-    return found.reshape(n_slices, n_frames, 2)
+    template = canvas.unit(template[:, None])
+    weighted = (template * canvas.weight[:, None, None]).expand(-1, n_frames, -1, -1, -1)
+    found = _correlate(canvas, weighted, torch.fft.rfft2(canvas.edges))
+    best = _highest(_plausibility(canvas, found, _energy(canvas)).flatten(0, 1))
+    return best.reshape(n_slices, n_frames, 2)
 
 
 def refine(canvas: Canvas, shift: Tensor, reference_frames: Sequence[int]) -> Tensor:
@@ -122,6 +129,31 @@ def _matrix(canvas: Canvas, down: Tensor, across: Tensor) -> Tensor:
     ]
     floor = 1e-6 * torch.eye(2, dtype=mixed.dtype, device=mixed.device)
     return torch.stack(rows, dim=-2) + floor
+
+
+def _plausibility(canvas: Canvas, product: Tensor, energy: Tensor) -> Tensor:
+    """Judge each whole shift [..., row, column]: its log-probability, but for a constant.
+
+    Parameters
+    ----------
+    canvas
+        Of one or all slices; the first axis of the others is that of its slices.
+    product
+        Of the edges with a template of length 1.
+    energy
+        Squared length of the edges.
+    """
+    explained = (product.clamp_min(0).square() / energy).clamp_max(0.999)
+    independent = INDEPENDENT_SHARE * canvas.weight.sum((-2, -1))
+    independent = independent.reshape(-1, *[1] * (product.ndim - 1))
+    height, width = product.shape[-2:]
+    down, across = (
+        (torch.arange(n, device=product.device) - n // 2) * spacing
+        for n, spacing in zip((height, width), canvas.spacing_mm, strict=True)
+    )
+    squared_mm = down[:, None].square() + across.square()
+    unlikely = squared_mm / (2 * TYPICAL_DISPLACEMENT_MM**2)
+    return -0.5 * independent * torch.log1p(-explained) - unlikely
 
 
 def _energy(canvas: Canvas) -> Tensor:

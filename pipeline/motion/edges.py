@@ -9,7 +9,7 @@ averaged to one template, and searched for with correlations.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -45,6 +45,8 @@ class Canvas:
     """[slice, row, column of the window]: 1 in the middle, 0 outside the box's surroundings."""
     margin: tuple[int, int]
     """How far a frame can be displaced along rows and columns [pixel]; the window begins there."""
+    spacing_mm: tuple[float, float]
+    """Between rows, between columns."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -53,7 +55,7 @@ class Canvas:
 
     def only(self, frames: slice) -> "Canvas":
         """Return the canvas of some of the frames."""
-        return Canvas(edges=self.edges[:, frames], weight=self.weight, margin=self.margin)
+        return replace(self, edges=self.edges[:, frames])
 
     def moved(self, shift: Tensor, field: Tensor | None = None) -> Tensor:
         """Return the edges in the window after displacement.
@@ -123,7 +125,7 @@ def prepare(
         [_cut(series, box, size, margin) for series, box in zip(frames, boxes, strict=True)]
     )
     weight = torch.stack([_window(shape, size, like=frames) for shape in inner])
-    return Canvas(edges=_edges(cut, margin), weight=weight, margin=margin)
+    return Canvas(edges=_edges(cut, margin), weight=weight, margin=margin, spacing_mm=spacing_mm)
 
 
 def _cut(frames: Tensor, box: Box, size: tuple[int, int], margin: tuple[int, int]) -> Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.motion import align, align_to, align_together
+from pipeline.motion import align, align_to, align_together, follow
 from pipeline.motion.accept import SMALLEST_JACOBIAN, agreement, bends_well, jacobian
 from pipeline.motion.bulk import refine, track
 from pipeline.motion.edges import Canvas, prepare
@@ -209,6 +209,18 @@ def test_proton_density_frames_are_put_where_the_series_lies(breathing_heart, br
     moved, displacement_mm = align_to(images, breathing_result, BOX, SPACING_MM)
     assert np.abs(displacement_mm / SPACING_MM - true_pixels).max() < 0.4
     assert moved.shape == images.shape
+
+
+def test_a_coarse_series_of_the_same_beats_follows(breathing_heart, breathing_result):
+    coarse = breathing_heart.frames[:, ::3, ::3]
+    spacing_mm = (3 * SPACING_MM[0], 3 * SPACING_MM[1])
+    later_s = breathing_heart.time_s + 0.3
+    result = follow(coarse, later_s, breathing_result, breathing_heart.time_s, spacing_mm)
+    assert result.reference_frame == breathing_heart.reference_frame
+    assert np.array_equal(result.bulk_displacement_mm, breathing_result.bulk_displacement_mm)
+    assert np.allclose(result.frames[result.reference_frame], coarse[19], atol=0.01)
+    late = slice(30, None)  # contrast hardly changes any more
+    assert result.frames[late].std(axis=0).mean() < 0.5 * coarse[late].std(axis=0).mean()
 
 
 def test_deformations_that_do_not_explain_other_frames_are_refused(turning_heart):
