@@ -219,8 +219,9 @@ def test_a_coarse_series_of_the_same_beats_follows(breathing_heart, breathing_re
     assert result.reference_frame == breathing_heart.reference_frame
     assert np.array_equal(result.bulk_displacement_mm, breathing_result.bulk_displacement_mm)
     assert np.allclose(result.frames[result.reference_frame], coarse[19], atol=0.01)
-    late = slice(30, None)  # contrast hardly changes any more
-    assert result.frames[late].std(axis=0).mean() < 0.5 * coarse[late].std(axis=0).mean()
+    late_heart = (slice(30, None), slice(13, 25), slice(14, 26))  # contrast hardly changes then
+    after, before = result.frames[late_heart].std(axis=0), coarse[late_heart].std(axis=0)
+    assert after.mean() < 0.6 * before.mean()
 
 
 def test_deformations_that_do_not_explain_other_frames_are_refused(turning_heart):
