@@ -122,7 +122,9 @@ class Scp:
                 stream.close()
                 return
             if len(self._new) >= _MOST_NEW:
-                next(iter(self._new)).interrupt()
+                oldest = next(iter(self._new))
+                del self._new[oldest]
+                oldest.interrupt()
             self._new[session] = thread
         thread.start()
 
@@ -158,6 +160,8 @@ class Scp:
                 or of_this_address >= self._settings.maximum_associations_per_address
             ):
                 return gate.TOO_MANY
-            if session in self._new:
-                self._established[session] = self._new.pop(session)
+            thread = self._new.pop(session, None)
+            if thread is None:  # it had to make room for a newer one
+                return gate.TOO_MANY
+            self._established[session] = thread
         return None

@@ -4,8 +4,10 @@ import hashlib
 
 import pytest
 
+from node.config import Storage
 from node.errors import SpoolError
 from node.index.arrivals import snapshot, study_arrivals
+from node.index.tables import open_index
 from node.receive.intake import Announcement, Intake
 from node.receive.part10 import Meta, file_header, read_file_header
 from node.receive.recover import recover
@@ -65,6 +67,16 @@ def test_a_whole_file_without_a_row_is_recorded_as_it_would_have_been(spool, ind
     found = recover(spool, index)
     assert (found.recorded, found.unreadable, found.missing) == (2, 0, 0)
     assert list(snapshot(index, "1.2.826.0.1.1", 1)) == before
+
+
+def test_a_lost_index_is_made_again_from_the_spool(spool, index, keep, tmp_path):
+    for number in range(1, 6):
+        keep(number)
+    before = snapshot(index, "1.2.826.0.1.1", 1)
+    empty = open_index(Storage(directory=tmp_path / "restored"))
+    assert recover(spool, empty).recorded == 5
+    assert snapshot(empty, "1.2.826.0.1.1", 1) == before
+    empty.dispose()
 
 
 def test_a_power_cut_between_row_and_new_name_is_mended_under_the_same_name(spool, index, keep):
