@@ -44,9 +44,11 @@ def learned_prior(fits: Sequence[FlowFit], model: str | Model) -> Prior | None:
     converged = [fit.status == FitStatus.CONVERGED for fit in fits]
     if sum(int(np.count_nonzero(one)) for one in converged) < LEAST_CURVES:
         return general
-    mean, spread = [general.mean[0]], [general.spread[0]]
-    floors = [*(one.local_spread for one in kinetic.parameters[1:]), kinetic.delay.local_spread_s]
-    for index, floor in enumerate(floors, start=1):
+    mean, spread = list(general.mean), list(general.spread)
+    floors = [*(one.local_spread for one in kinetic.parameters), kinetic.delay.local_spread_s]
+    for index, floor in enumerate(floors):
+        if floor >= general.spread[index]:
+            continue
         values = np.concatenate(
             [
                 _column(fit, kinetic, index)[chosen]
@@ -55,8 +57,7 @@ def learned_prior(fits: Sequence[FlowFit], model: str | Model) -> Prior | None:
         )
         middle = float(np.median(values))
         width = _NORMAL_MAD * float(np.median(np.abs(values - middle)))
-        mean.append(middle)
-        spread.append(min(max(width, floor), general.spread[index]))
+        mean[index], spread[index] = middle, min(max(width, floor), general.spread[index])
     return Prior(mean=tuple(mean), spread=tuple(spread))
 
 

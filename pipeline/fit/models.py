@@ -26,7 +26,8 @@ class Parameter:
     spread: float
     """Standard deviation of the logarithm between people."""
     local_spread: float
-    """The least that is allowed between places in one heart, when it is learned there."""
+    """The least that is allowed between places in one heart, when it is learned there; a parameter
+    for which this is the whole spread is not learned."""
     lowest: float
     highest: float
 
@@ -63,6 +64,8 @@ class Model:
     """How long after the end of the first pass the model still describes the tissue."""
     vascular: str | None = None
     """The parameter that is a volume in instant equilibrium with the input, where there is one."""
+    spill: str | None = None
+    """The parameter that is the share of cavity blood in the signal, where there is one."""
     n_searches: int = 1
     """Starts that are followed to the end: several where no prior leaves a single valley."""
 
@@ -102,7 +105,7 @@ def _exchange(time_s: Tensor, parameters: Tensor, haematocrit: float) -> Tensor:
 
 
 def _btex(time_s: Tensor, parameters: Tensor, haematocrit: float) -> Tensor:
-    flow, ps, blood, interstitium = parameters.unbind(1)
+    flow, ps, blood, interstitium = parameters[:, :4].unbind(1)
     plasma = 1.0 - haematocrit
     response = btex.impulse_response(
         time_s, STEP_S, behind_front, flow * plasma, ps, blood * plasma, interstitium
@@ -151,6 +154,12 @@ _TISSUE: Final = (
 0.097 and 0.120, interstitium 0.203 and 0.208 (0.03) mL/g (Xue 2020, doi 10.1002/mrm.27954). The
 spreads are wider than theirs, to leave room for disease."""
 
+_SPILL: Final = Parameter(
+    name="spill", median=0.006, spread=1.3, local_spread=1.3, lowest=1e-4, highest=0.6
+)
+"""Blood of the cavity reaches into the wall by blurring and by motion: nothing in most of it, a
+tenth and more at its rim. Left out, it is read as a low flow with a large volume of blood."""
+
 TWO_COMPARTMENT: Final = Model(
     name="2cxm",
     impulse_response=_exchange,
@@ -162,9 +171,10 @@ TWO_COMPARTMENT: Final = Model(
 BTEX: Final = Model(
     name="btex",
     impulse_response=_btex,
-    parameters=(_FLOW, *_TISSUE),
+    parameters=(_FLOW, *_TISSUE, _SPILL),
     delay=Delay(),
     after_first_pass_s=30.0,
+    spill="spill",
 )
 
 MODELS: Final[Mapping[str, Model]] = {model.name: model for model in (FERMI, TWO_COMPARTMENT, BTEX)}

@@ -37,6 +37,8 @@ class Problem:
         self._haematocrit = haematocrit
         names = [parameter.name for parameter in model.parameters]
         self._vascular = None if model.vascular is None else names.index(model.vascular)
+        self._spill = None if model.spill is None else names.index(model.spill)
+        self._undelayed = at_front(convolution.lag_s)
         self.lowest = torch.tensor(
             [*(math.log(one.lowest) for one in model.parameters), model.delay.lowest_s], dtype=DTYPE
         )
@@ -54,6 +56,9 @@ class Problem:
         weights = response * behind_front(time)
         if self._vascular is not None:
             weights = weights + parameters[:, self._vascular, None] * at_front(time)
+        if self._spill is not None:
+            spill = parameters[:, self._spill, None]
+            weights = (1.0 - spill) * weights + spill * self._undelayed
         return weights @ self._convolution.matrix
 
     def linearise(self, position: Tensor) -> tuple[Tensor, Tensor]:
