@@ -39,6 +39,8 @@ class Saturation:
     efficiency: float
     """1: nothing left over."""
     method: str
+    rough: bool = False
+    """Good for tens of percent of flow only."""
 
 
 def measure_saturation(
@@ -96,12 +98,17 @@ def saturation_findings(found: Saturation | None) -> tuple[Finding, ...]:
     """Say what the baseline was taken to be made of."""
     if found is None:
         return ()
+    doubt = (
+        " One readout alone tells this only roughly: absolute flow may be wrong by tens of percent."
+        if found.rough
+        else ""
+    )
     return (
         Finding(
-            code="saturation-measured",
-            severity=Severity.NOTE,
+            code="saturation-estimated" if found.rough else "saturation-measured",
+            severity=Severity.WARNING if found.rough else Severity.NOTE,
             sentence=f"The saturation pulse was found to be {found.efficiency:.1%} complete, from "
-            f"{found.method}.",
+            f"{found.method}.{doubt}",
         ),
     )
 
@@ -152,7 +159,9 @@ def _from_ceiling(physics: Physics, pool: PoolSignal) -> Saturation:
         expected.append(at_peak / float(signal_model.magnitude(np.array(0.0), readout, medium)))
     nearest = int(np.argmin(np.abs(np.log(np.array(expected) / observed))))
     return Saturation(
-        efficiency=float(CANDIDATES[nearest]), method="the ceiling of the blood signal"
+        efficiency=float(CANDIDATES[nearest]),
+        method="the ceiling of the blood signal",
+        rough=True,
     )
 
 

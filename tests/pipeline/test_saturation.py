@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from pipeline.result import Severity
 from pipeline.saturation import measure_saturation, saturation_findings, with_efficiency
 from pipeline.study import Origin
 from tests.kinetic_truth import blood_curve
@@ -47,6 +48,7 @@ def test_the_ceiling_of_one_readout_tells_the_efficiency_roughly(efficiency, pea
     one = slice_of(LONG, truth, true_efficiency=efficiency, noise=0.01)
     found = measured(first_pass_of(LONG, one, dose=0.075))
     assert found.efficiency == pytest.approx(efficiency, abs=0.015)
+    assert saturation_findings(found)[0].severity is Severity.WARNING
 
 
 def test_an_efficiency_that_is_known_is_not_measured():
