@@ -33,7 +33,7 @@ USUAL_OUTPUT_L_MIN_KG: Final = {
 }
 """Where most people lie; outside, the input function deserves a look."""
 
-PLAUSIBLE_FLOW_ML_MIN_G: Final = (0.1, 7.0)
+PLAUSIBLE_FLOW_ML_MIN_G: Final = (0.1, 6.0)
 """Median of the segments; no living myocardium is known outside."""
 
 CARDIAC_OUTPUT_L_MIN_KG: Final = {Severity.WITHHOLD: (0.015, 0.5), Severity.WARNING: (0.03, 0.25)}

@@ -98,6 +98,15 @@ def saturation_findings(found: Saturation | None) -> tuple[Finding, ...]:
     """Say what the baseline was taken to be made of."""
     if found is None:
         return ()
+    if found.efficiency <= CANDIDATES[0]:
+        return (
+            Finding(
+                code="baseline-unexplained",
+                severity=Severity.WITHHOLD,
+                sentence="Before the bolus, blood is brighter than even a poor saturation pulse "
+                "explains: the readout is not what header or configuration say.",
+            ),
+        )
     doubt = (
         " One readout alone tells this only roughly: absolute flow may be wrong by tens of percent."
         if found.rough

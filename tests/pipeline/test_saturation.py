@@ -64,3 +64,9 @@ def test_all_readouts_of_a_first_pass_get_the_efficiency():
     changed = with_efficiency(first_pass, 0.97)
     assert changed.physics.readout.saturation_efficiency == 0.97
     assert changed.input_series.readout.saturation_efficiency == 0.97
+
+
+def test_a_baseline_that_no_saturation_pulse_explains_withholds_the_numbers():
+    one = slice_of(LONG, blood_curve(TIME_S), true_efficiency=0.7, density=DENSITY)
+    found = saturation_findings(measured(first_pass_of(LONG, one)))
+    assert [finding.severity for finding in found] == [Severity.WITHHOLD]
