@@ -15,7 +15,8 @@ from pipeline.study import BoolArray, FloatArray, IntArray
 MYOCARDIUM, LV_POOL, RV_POOL = (CLASSES.index(name) for name in CLASSES[1:])
 _FIRST_PASS_S = 15.0
 """From half the rise of the left ventricle; recirculation comes later."""
-_SMOOTHING_FRAMES = 0.8
+_SMOOTHING_FRAMES = 1.0
+"""Saturated curves are flat at the top; which of their frames is brightest is noise."""
 _PLAUSIBLE_CM2 = 2.0
 _MINIMUM_PLAUSIBILITY = 0.1
 _FILLING_WEIGHT = 0.2

@@ -23,8 +23,8 @@ class Prediction:
     """1 at an insertion point, falling off around it [row, column]."""
     disagreement: FloatArray
     """SD of the probability of myocardium between turned copies [row, column]."""
-    agreement_dice: float
-    """Mean Dice of each turned copy's myocardium with that of their mean."""
+    doubt: float
+    """Entropy of the classes summed over the left ventricle, per pixel of its wall [nat]."""
 
 
 class AnatomyNetwork:
@@ -90,7 +90,7 @@ class AnatomyNetwork:
             classes=on_source[: len(CLASSES)],
             insertion=on_source[-2],
             disagreement=on_source[-1],
-            agreement_dice=_agreement(classes.argmax(dim=1) == 1, mean.argmax(dim=0) == 1),
+            doubt=_doubt(mean),
         )
 
 
@@ -103,6 +103,9 @@ def _turn_back(maps: Tensor, flip: bool, quarter: int) -> Tensor:  # noqa: FBT00
     return upright.flip(-1) if flip else upright
 
 
-def _agreement(masks: Tensor, mean: Tensor) -> float:
-    shared = (masks & mean).sum(dim=(1, 2)).float()
-    return float((2 * shared / (masks.sum(dim=(1, 2)) + mean.sum()).clamp_min(1)).mean())
+def _doubt(classes: Tensor) -> float:
+    seen = classes.argmax(dim=0)
+    wall = seen == CLASSES.index("myocardium")
+    ventricle = wall | (seen == CLASSES.index("lv pool"))
+    entropy = torch.special.entr(classes).sum(dim=0)
+    return float(entropy[ventricle].sum() / wall.sum().clamp_min(1))
