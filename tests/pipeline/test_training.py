@@ -65,9 +65,9 @@ def test_a_resumed_learner_goes_on_as_if_it_had_never_stopped(stored, tmp_path):
     assert resumed.learn(*stored) == pytest.approx(expected, rel=1e-3)
 
 
-def test_training_seeds_are_refused_for_evaluation():
+def test_training_seeds_are_refused_for_evaluation(network):
     with pytest.raises(ValueError, match="for training"):
-        next(held_out_scores([FIRST_TRAINING_SEED]))
+        next(held_out_scores([FIRST_TRAINING_SEED], network))
 
 
 def test_the_poor_end_of_an_overlap_is_low_and_of_an_error_high():
