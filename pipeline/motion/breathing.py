@@ -98,7 +98,8 @@ def _fit(canvas: Canvas, shift: Tensor, amplitude: Tensor, learn: Tensor, grid: 
         )
         pull = torch.einsum("stm,stck->smck", amplitude, pull).flatten(1)
         force = pull + coefficients @ stiffness
-        coefficients = coefficients - torch.linalg.solve(normal + stiffness, force)
+        triangle = torch.linalg.cholesky(normal + stiffness)
+        coefficients = coefficients - torch.cholesky_solve(force[..., None], triangle)[..., 0]
     return coefficients.reshape(n_slices, n_modes, 2, grid.count)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pipeline.motion.edges import Canvas
-from pipeline.motion.mismatch import mismatch
+from pipeline.motion.mismatch import Mismatch, mismatch
 
 NEIGHBOURS = 30
 """Frames, nearest in time, whose mean edges a frame is searched for. Few would be closer in
@@ -100,10 +100,7 @@ def refine(canvas: Canvas, shift: Tensor, reference_frames: Sequence[int]) -> Te
     for _ in range(ITERATIONS):
         moved = canvas.unit(canvas.moved(shift))
         seen = mismatch(canvas, moved, every_frame)
-        pull = torch.stack(
-            [canvas.product(slope, seen.rest) for slope in (seen.down, seen.across)], dim=-1
-        )
-        step = -torch.linalg.solve(_matrix(canvas, seen.down, seen.across), pull[..., None])[..., 0]
+        step = _step(canvas, seen)
         step = step.clamp(-LONGEST_STEP_PIXELS, LONGEST_STEP_PIXELS)
         shift = shift + step
         shift = shift - shift[every, fixed][:, None]
@@ -117,18 +114,20 @@ def _outwards(n_frames: int, reference: int) -> list[int]:
     return [*range(reference, n_frames), *range(reference - 1, -1, -1)]
 
 
-def _matrix(canvas: Canvas, down: Tensor, across: Tensor) -> Tensor:
-    """Build the normal matrix of two slopes [slice, time, 2, 2].
+def _step(canvas: Canvas, seen: Mismatch) -> Tensor:
+    """Solve the normal equations of two unknowns for each frame [slice, time, 2].
 
+    In closed form: torch's batched solver goes astray for many small systems on several threads.
     The floor keeps a frame without structure in its place.
     """
-    mixed = canvas.product(down, across)
-    rows = [
-        torch.stack([canvas.product(down, down), mixed], dim=-1),
-        torch.stack([mixed, canvas.product(across, across)], dim=-1),
-    ]
-    floor = 1e-6 * torch.eye(2, dtype=mixed.dtype, device=mixed.device)
-    return torch.stack(rows, dim=-2) + floor
+    rows = canvas.product(seen.down, seen.down) + 1e-6
+    columns = canvas.product(seen.across, seen.across) + 1e-6
+    mixed = canvas.product(seen.down, seen.across)
+    down, across = (canvas.product(slope, seen.rest) for slope in (seen.down, seen.across))
+    determinant = rows * columns - mixed.square()
+    along_rows = (columns * down - mixed * across) / determinant
+    along_columns = (rows * across - mixed * down) / determinant
+    return -torch.stack([along_rows, along_columns], dim=-1)
 
 
 def _plausibility(canvas: Canvas, product: Tensor, energy: Tensor) -> Tensor:

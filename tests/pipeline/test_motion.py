@@ -109,6 +109,16 @@ def test_the_same_series_gives_the_same_answer(breathing_heart, breathing_result
     assert np.array_equal(again.frames, breathing_result.frames)
 
 
+def test_the_number_of_threads_is_left_as_it_was(breathing_heart):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        aligned(breathing_heart)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_a_frame_of_another_heart_phase_gets_no_weight(breathing_heart):
     frames = breathing_heart.frames.copy()
     frames[30] = frames[30][::-1, ::-1]
