@@ -94,7 +94,7 @@ def table(result: PerfusionResult) -> list[str]:
     numbers = sorted(set().union(*flows))
     if not numbers:
         return []
-    head = f"{'MBF [mL/min/g]':26}" + "".join(f"{one.label:>16}" for one in shown)
+    head = f"{'MBF [mL/min/g] ± fit noise':26}" + "".join(f"{one.label:>16}" for one in shown)
     lines = [head + (f"{'reserve':>10}" if reserve else "")]
     for number in numbers:
         cells = [
