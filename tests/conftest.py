@@ -1,12 +1,29 @@
 """What several tests need: the optional real data and the optional real peers."""
 
+import logging
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from node.log_setup import TALKATIVE
+
 pytest_plugins = ("tests.node.orthanc",)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was():
+    """Put the root logger back: commands that run inside a test set it up for a whole process."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    quiet = {name: logging.getLogger(name).level for name in TALKATIVE}
+    yield
+    logging.captureWarnings(capture=False)
+    root.setLevel(level)
+    root.handlers[:] = handlers
+    for name, before in quiet.items():
+        logging.getLogger(name).setLevel(before)
 
 
 @pytest.fixture(scope="session")
