@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from pipeline.errors import PipelineError
 from pipeline.input_function import input_function
+from pipeline.motion import follow
 from pipeline.networks import AnatomyNetwork
 from pipeline.outline import Anatomy, Progress, outline_slices
 from pipeline.quality import first_pass_findings, study_findings
@@ -30,7 +31,7 @@ from pipeline.result import (
     SegmentReserve,
 )
 from pipeline.saturation import measure_saturation, saturation_findings, with_efficiency
-from pipeline.study import FirstPass, PerfusionStudy, State
+from pipeline.study import FirstPass, InputKind, InputSeries, PerfusionStudy, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +106,11 @@ def _outline_first_pass(
 ) -> _Outlined:
     """Anatomy of every slice, and when the bolus arrives."""
     anatomies, findings = outline_slices(first_pass, network, progress)
-    first_pass = replace(first_pass, slices=tuple(one.source for one in anatomies))
+    first_pass = replace(
+        first_pass,
+        slices=tuple(one.source for one in anatomies),
+        input_series=_held_still(first_pass.input_series, anatomies[0]),
+    )
     progress(f"{first_pass.label}: input function")
     frames = [one.aligned.frames for one in anatomies]
     regions = [one.regions for one in anatomies]
@@ -117,6 +122,21 @@ def _outline_first_pass(
         baseline=measure_baseline(frames, regions, times_s, arrival_s),
         findings=tuple(findings),
     )
+
+
+def _held_still(series: InputSeries | None, leader: Anatomy) -> InputSeries | None:
+    """Move the low-resolution images of a dual sequence like the first slice of the same beats."""
+    if series is None or series.kind is not InputKind.DUAL_SEQUENCE:
+        return series
+    one = series.slice
+    still = follow(
+        one.frames,
+        one.time_s,
+        leader.aligned,
+        leader.source.time_s,
+        one.geometry.spacing_mm,
+    )
+    return replace(series, slice=replace(one, frames=still.frames))
 
 
 def _calibrated(outlined: Sequence[_Outlined]) -> list[_Outlined]:

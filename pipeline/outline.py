@@ -1,12 +1,12 @@
 """Anatomy of a first pass: where the heart is, held still and outlined, slice by slice."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.errors import NoHeartError, PipelineError
 from pipeline.landmarks import insertion_points
 from pipeline.locate import heart_box
-from pipeline.motion import align
+from pipeline.motion import align, align_to
 from pipeline.networks import AnatomyNetwork
 from pipeline.peak import peak_lv_frame
 from pipeline.result import (
@@ -30,6 +30,7 @@ class Anatomy:
     """One slice, held still and outlined."""
 
     source: PerfusionSlice
+    """Its proton-density frames lie on the aligned ones."""
     level: SliceLevel
     peak_lv_frame: int
     box: Box
@@ -80,6 +81,9 @@ def _outline(source: PerfusionSlice, level: SliceLevel, network: AnatomyNetwork)
     peak = peak_lv_frame(source.frames, time_s, spacing_mm, network)
     box = heart_box(source.frames, time_s, peak, spacing_mm, network)
     aligned = align(source.frames, time_s, box, peak, spacing_mm)
+    if source.proton_density is not None:
+        density, _ = align_to(source.proton_density, aligned, box, spacing_mm)
+        source = replace(source, proton_density=density)
     regions = segment(aligned.frames, time_s, box, spacing_mm, network)
     points = insertion_points(regions, source.geometry)
     return Anatomy(

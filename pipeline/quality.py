@@ -22,6 +22,10 @@ LEAST_PEAK_MMOL_L: Final = 1.0
 MOST_PEAK_MMOL_L: Final = 15.0
 """Peak of the input function: outside, dose, timing or readout parameters must be wrong."""
 
+USUAL_PEAK_PER_DOSE: Final = (42.0, 170.0)
+"""Peak in blood [mmol/L] for a dose of 1 mmol/kg: half to twice what was measured in volunteers
+(Kellman 2017, doi 10.1186/s12968-017-0355-5: 3.5 under stress and 4.4 at rest for 0.05)."""
+
 POSSIBLE_OUTPUT_L_MIN_KG: Final = (0.025, 0.20)
 """Cardiac output per body weight from failing hearts to young ones under stress: a cardiac index of
 1.3 to 8 L/min/m2 at 40 kg/m2."""
@@ -54,6 +58,7 @@ def first_pass_findings(
     findings = [
         *input_findings(input_function),
         *circulation_findings(input_function, first_pass.physics.dose_mmol_kg),
+        *peak_findings(first_pass.physics.dose_mmol_kg, input_function),
         *output_findings(first_pass.physics.dose_mmol_kg, first_pass.state, input_function),
         *_physics_findings(first_pass),
         *_fit_findings([one.maps for one in slices], segments),
@@ -115,6 +120,24 @@ def input_findings(input_function: InputFunction) -> list[Finding]:
             )
         )
     return findings
+
+
+def peak_findings(dose_mmol_kg: float | None, input_function: InputFunction) -> list[Finding]:
+    """Compare the peak of the input function with what the dose gives in most people."""
+    if dose_mmol_kg is None:
+        return []
+    peak = float(np.max(input_function.concentration_mmol_l))
+    low, high = (share * dose_mmol_kg for share in USUAL_PEAK_PER_DOSE)
+    if low <= peak <= high:
+        return []
+    return [
+        Finding(
+            code="input-peak-unusual",
+            severity=Severity.WARNING,
+            sentence=f"The peak of the input function, {peak:.1f} mmol/L, is unusual for the dose "
+            f"(usual: {low:.1f} to {high:.1f}): absolute flow is doubtful.",
+        )
+    ]
 
 
 def output_findings(
