@@ -4,7 +4,6 @@ import json
 import shutil
 import socket
 import subprocess
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -126,9 +125,13 @@ class _StorageScp:
         self._received: dict[str, Dataset] = {}
         entity = AE(ae_title=self.ae_title)
         entity.supported_contexts = [*AllStoragePresentationContexts, build_context(VERIFICATION)]
-        self.server = entity.make_server((HOST, 0), evt_handlers=[(evt.EVT_C_STORE, self._store)])
-        self.port = int(self.server.server_address[1])
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        server = entity.start_server(
+            (HOST, 0), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)]
+        )
+        if server is None:  # pynetdicom's type allows it; it is returned unless it blocks
+            raise NodeError("the storage SCP of the demonstration did not start")
+        self.server = server
+        self.port = int(server.server_address[1])
 
     def instances(self) -> list[Dataset]:
         return list(self._received.values())
@@ -147,4 +150,3 @@ def _running_scp() -> Iterator[Pacs]:
         yield pacs
     finally:
         pacs.server.shutdown()
-        pacs.server.server_close()
