@@ -126,7 +126,7 @@ class Scp:
                 del self._new[oldest]
                 oldest.interrupt()
             self._new[session] = thread
-        thread.start()
+            thread.start()  # before the lock goes: `stop` waits for every thread that it sees
 
     def _run(self, session: Session) -> None:
         try:
