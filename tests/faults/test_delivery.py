@@ -116,6 +116,19 @@ def test_without_a_context_the_next_rung_of_the_ladder_is_sent(ship):
     assert len(pacs.offered) == 1
 
 
+def test_a_pacs_that_knows_only_mr_and_pictures_in_implicit_vr_gets_what_it_can_show(ship):
+    pacs = Pacs(contexts=[MRImageStorage, SecondaryCaptureImageStorage]).start()
+    shipping = ship(pacs, objects=["parametric-map", "pictures"])
+    while shipping.attempt():
+        pass
+    assert shipping.states == {
+        "parametric-map": DeliveryState.REFUSED,
+        "mbf-mr": DeliveryState.STORED,
+        "pictures": DeliveryState.STORED,
+    }
+    assert "no presentation context" in shipping.rows["parametric-map"].reason
+
+
 def test_a_destination_with_its_own_syntax_is_sent_only_that(ship):
     shipping = ship(transfer_syntaxes=["implicit-vr-little-endian"])
     seen = set()
