@@ -4,7 +4,8 @@ After Scannell et al., J Magn Reson Imaging 2020;51:1689-1696, doi 10.1002/jmri.
 same study and settings give the same result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from pipeline.errors import PipelineError
@@ -80,25 +81,32 @@ def analyse(
     """
     settings = settings or Settings()
     outlined: list[_Outlined] = []
+    analysed: list[FirstPassResult] = []
     failures: list[FirstPassFailure] = []
     for first_pass in study.first_passes:
-        try:
+        with _failing_into(failures, first_pass):
             outlined.append(_outline_first_pass(first_pass, network, progress))
-        except PipelineError as error:
-            failures.append(
-                FirstPassFailure(label=first_pass.label, state=first_pass.state, reason=str(error))
-            )
     outlined = _calibrated(outlined)
-    analysed = [
-        _quantify_first_pass(one, left, settings, progress)
-        for one, left in zip(outlined, _residuals(outlined), strict=True)
-    ]
+    for one, left in zip(outlined, _residuals(outlined), strict=True):
+        with _failing_into(failures, one.first_pass):
+            analysed.append(_quantify_first_pass(one, left, settings, progress))
     return PerfusionResult(
         first_passes=tuple(analysed),
         failures=tuple(failures),
         reserve=_reserve(analysed),
         findings=study_findings(analysed),
     )
+
+
+@contextmanager
+def _failing_into(failures: list[FirstPassFailure], first_pass: FirstPass) -> Iterator[None]:
+    """Turn an error about one first pass into its failure, so that the others go on."""
+    try:
+        yield
+    except PipelineError as error:
+        failures.append(
+            FirstPassFailure(label=first_pass.label, state=first_pass.state, reason=str(error))
+        )
 
 
 def _outline_first_pass(

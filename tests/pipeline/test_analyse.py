@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.analyse import analyse
+from pipeline.errors import NoInputFunctionError
 from pipeline.phantom import FAST, simulate
 from pipeline.study import PerfusionStudy, State
 
@@ -54,6 +55,16 @@ def test_a_first_pass_without_bolus_fails_with_a_reason_and_the_other_goes_on(ph
     [failure] = result.failures
     assert failure.label == "stress"
     assert failure.reason
+
+
+def test_a_first_pass_that_cannot_be_quantified_fails_with_a_reason(phantom, network, monkeypatch):
+    def refuse(*_):
+        raise NoInputFunctionError("no passage of contrast agent")
+
+    monkeypatch.setattr("pipeline.analyse.quantify", refuse)
+    result = analyse(phantom.study, network)
+    assert result.first_passes == ()
+    assert [one.reason for one in result.failures] == ["no passage of contrast agent"]
 
 
 def test_without_both_states_there_is_no_reserve(result):
