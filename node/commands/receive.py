@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 
 from node.config import load_config
-from node.lifeline import follow_parent
 from node.log_setup import set_up_logging
 
 HELP = "the receiver alone (internal: serve starts it)"
@@ -35,7 +34,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     config = load_config(arguments.config)
     set_up_logging(config.logging.level)
-    follow_parent()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
