@@ -9,20 +9,13 @@ site=.viewer/package/dist
 version=3.13.2
 plugin=/usr/share/orthanc/plugins/libOrthancDicomWeb.so
 
+if [ ! -e "$site/index.html" ] && ! command -v npm >/dev/null; then
+  echo "Skipped: npm is absent, and with it the viewer."; exit 0
+fi
 if ! command -v chromium >/dev/null || [ ! -e "$plugin" ]; then
-  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-    echo "Skipped: chromium and orthanc-dicomweb are absent and need root and apt-get."; exit 0
-  fi
-  export DEBIAN_FRONTEND=noninteractive
-  # Debian starts Orthanc as a service on installation; the tests start their own.
-  policy=/usr/sbin/policy-rc.d
-  [ -e "$policy" ] || { printf '#!/bin/sh\nexit 101\n' >"$policy"; chmod +x "$policy"; trap 'rm -f "$policy"' EXIT; }
-  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium orthanc orthanc-dicomweb >/dev/null
+  bash .ci/apt.sh chromium orthanc orthanc-dicomweb || { echo "Skipped: no browser."; exit 0; }
 fi
 if [ ! -e "$site/index.html" ]; then
-  if ! command -v npm >/dev/null; then
-    echo "Skipped: npm is absent, and with it the viewer."; exit 0
-  fi
   mkdir -p .viewer
   (cd .viewer && npm pack --silent "@ohif/app@$version" >/dev/null && tar xzf "ohif-app-$version.tgz")
 fi
