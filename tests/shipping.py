@@ -3,7 +3,7 @@
 from node.audit import AuditTrail
 from node.config import Config
 from node.deliver.attempt import Deliverer
-from node.index import ledger
+from node.index import entry, ledger
 from node.index.ledger import Result
 from node.index.tables import open_index
 from node.representation import first_states
@@ -67,7 +67,7 @@ class Shipping:
             )
         wanted = self.config.delivery.destinations[0].objects
         states = {"pacs": first_states(KINDS, wanted)}
-        ledger.register(self.index, self.study, 1, made, first_states=states, now_s=self.now_s)
+        entry.register(self.index, self.study, 1, made, first_states=states, now_s=self.now_s)
 
     def attempt(self) -> bool:
         """Make the attempt that is due next, moving the clock to it; False if nothing is due."""

@@ -2,13 +2,11 @@
 
 import argparse
 import logging
-import signal
 import sys
 import threading
 from pathlib import Path
 
-from node.config import load_config
-from node.log_setup import set_up_logging
+from node.standing import begin
 
 HELP = "the receiver alone (internal: serve starts it)"
 
@@ -32,11 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     from node.spool import Spool
     from node.tls import server_context
 
-    config = load_config(arguments.config)
-    set_up_logging(config.logging.level)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    config, stop = begin(arguments.config)
     spool, index = Spool.open(config.storage), open_index(config.storage)
     spool.claim()
     recover(spool, index)

@@ -1,8 +1,6 @@
 """`perfusion-node serve`: run the node until a signal: receive, process, deliver."""
 
 import argparse
-import signal
-import threading
 from pathlib import Path
 
 HELP = "run the node until a signal: receive, process, deliver"
@@ -15,15 +13,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Supervise receiver and worker; returns 0 after SIGTERM or SIGINT."""
-    from node.config import load_config
-    from node.log_setup import set_up_logging
     from node.service import Supervisor, node_command
+    from node.standing import begin
 
-    config = load_config(arguments.config)
-    set_up_logging(config.logging.level)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    config, stop = begin(arguments.config)
     names = {"receiver": "receive", "worker": "work"}
     if config.status.port is not None:
         names["status page"] = "status"

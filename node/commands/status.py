@@ -1,7 +1,6 @@
 """`perfusion-node status`: the status page alone, as `serve` starts it in a process of its own."""
 
 import argparse
-import signal
 import threading
 from pathlib import Path
 
@@ -15,16 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page until SIGTERM or SIGINT."""
-    from node.config import load_config
     from node.index.tables import open_index
-    from node.log_setup import set_up_logging
+    from node.standing import begin
     from node.status.server import StatusServer
 
-    config = load_config(arguments.config)
-    set_up_logging(config.logging.level)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    config, stop = begin(arguments.config)
     with StatusServer(config, open_index(config.storage)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         stop.wait()

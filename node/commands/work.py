@@ -1,8 +1,6 @@
 """`perfusion-node work`: the worker alone, as `serve` starts it in a process of its own."""
 
 import argparse
-import signal
-import threading
 from pathlib import Path
 
 HELP = "the worker alone (internal: serve starts it)"
@@ -15,16 +13,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Work until SIGTERM or SIGINT; what is under way is taken up again by the next start."""
-    from node.config import load_config
-    from node.log_setup import set_up_logging
+    from node.standing import begin
     from node.worker import Worker, leave
     from node.workflow.child import COMMAND
 
-    config = load_config(arguments.config)
-    set_up_logging(config.logging.level)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    config, stop = begin(arguments.config)
     options = () if arguments.config is None else ("--config", str(arguments.config))
     Worker(config, command=(*COMMAND, *options)).run(stop)
     leave()

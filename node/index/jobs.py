@@ -163,7 +163,7 @@ def repeat_job(
         attempt,
         was=UNFINISHED,
         state=JobState.QUEUED,
-        next_attempt=attempt + 1,
+        attempt_more=1,
         reason=reason,
         next_try_s=not_before_s,
         changed_s=now_s,
@@ -172,15 +172,14 @@ def repeat_job(
 
 def retry_job(index: sa.Engine, study_uid: str, revision: int, now_s: float) -> bool:
     """Queue a failed or cancelled job again, because a person asks for it."""
-    job = find_job(index, study_uid, revision)
-    return job is not None and _move(
+    return _move(
         index,
         study_uid,
         revision,
-        job.attempt,
+        None,
         was=(JobState.FAILED, JobState.CANCELLED),
         state=JobState.QUEUED,
-        next_attempt=job.attempt + 1,
+        attempt_more=1,
         reason="",
         next_try_s=now_s,
         changed_s=now_s,
@@ -189,12 +188,11 @@ def retry_job(index: sa.Engine, study_uid: str, revision: int, now_s: float) -> 
 
 def cancel_job(index: sa.Engine, study_uid: str, revision: int, now_s: float) -> bool:
     """Take an unfinished job off the list, because a person asks for it."""
-    job = find_job(index, study_uid, revision)
-    return job is not None and _move(
+    return _move(
         index,
         study_uid,
         revision,
-        job.attempt,
+        None,
         was=UNFINISHED,
         state=JobState.CANCELLED,
         reason="cancelled by a person",
@@ -224,18 +222,21 @@ def _move(
     index: sa.Engine,
     study_uid: str,
     revision: int,
-    attempt: int,
+    attempt: int | None,
     *,
     was: Sequence[JobState],
-    next_attempt: int | None = None,
+    attempt_more: int = 0,
     **values: object,
 ) -> bool:
-    """Change a row only from the state and the attempt that the caller believes it to be in."""
+    """Change a row only from the state and the attempt that the caller believes it to be in.
+
+    A person (None) means whichever attempt it is.
+    """
     change = (
         JOB.update()
         .where(JOB.c.study_uid == study_uid, JOB.c.revision == revision)
-        .where(JOB.c.attempt == attempt, JOB.c.state.in_(was))
-        .values(attempt=attempt if next_attempt is None else next_attempt, **values)
+        .where(JOB.c.state.in_(was), sa.true() if attempt is None else JOB.c.attempt == attempt)
+        .values(attempt=JOB.c.attempt + attempt_more, **values)
     )
     with index.begin() as connection:
         return bool(connection.execute(change).rowcount)

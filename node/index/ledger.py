@@ -1,16 +1,16 @@
-"""The delivery ledger: one row for each result instance and destination.
+"""The delivery ledger: one row for each result instance and destination, and what becomes of it.
 
 A row that is stored is never sent again, whatever is repeated: the UID of a result follows from
-its input, so the same result can only ever meet its own row.
+its input, so the same result can only ever meet its own row. `entry` makes the rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import sqlalchemy as sa
 
-from node.index.tables import INSTANCE, METADATA, reading
+from node.index.tables import METADATA, reading
 
 
 class DeliveryState(StrEnum):
@@ -29,17 +29,6 @@ class DeliveryState(StrEnum):
     SUPERSEDED = "superseded"
     CANCELLED = "cancelled"
 
-
-RESULT = sa.Table(
-    "result",
-    METADATA,
-    sa.Column("study_uid", sa.String(64), primary_key=True),
-    sa.Column("revision", sa.Integer, primary_key=True),
-    sa.Column("sop_instance_uid", sa.String(64), primary_key=True),
-    sa.Column("sop_class_uid", sa.String(64), nullable=False),
-    sa.Column("kind", sa.String(32), nullable=False),
-    sa.Column("file", sa.Text, nullable=False),
-)
 
 DELIVERY = sa.Table(
     "delivery",
@@ -108,63 +97,6 @@ class Consignment:
     round: int
     """Attempts made so far by any of its rows: names the next one."""
     next_try_s: float
-
-
-def register(
-    index: sa.Engine,
-    study_uid: str,
-    revision: int,
-    results: Sequence[Result],
-    *,
-    first_states: Mapping[str, Mapping[str, DeliveryState]],
-    now_s: float,
-) -> None:
-    """Enter results and their deliveries; what is entered already stays as it is.
-
-    Parameters
-    ----------
-    first_states
-        Destination to kind to the state in which a delivery begins; a kind that is absent does
-        not go there.
-    """
-    with index.begin() as connection:
-        for result in results:
-            _enter_result(connection, study_uid, revision, result)
-            for destination, states in first_states.items():
-                if result.kind in states:
-                    _enter_delivery(
-                        connection,
-                        study_uid,
-                        revision,
-                        result,
-                        destination,
-                        states[result.kind],
-                        now_s,
-                    )
-        # What an earlier revision has not sent by now, this one speaks for.
-        connection.execute(
-            DELIVERY.update()
-            .where(DELIVERY.c.study_uid == study_uid, DELIVERY.c.revision < revision)
-            .where(DELIVERY.c.state.in_((DeliveryState.PENDING, DeliveryState.HELD)))
-            .values(
-                state=DeliveryState.SUPERSEDED,
-                reason=f"replaced by revision {revision}",
-                changed_s=now_s,
-            )
-        )
-
-
-def brings_only_own_results(index: sa.Engine, study_uid: str, revision: int) -> bool:
-    """Whether a revision adds nothing but what this node made: a PACS may send it back."""
-    foreign = (
-        sa.select(INSTANCE.c.sop_instance_uid)
-        .outerjoin(RESULT, RESULT.c.sop_instance_uid == INSTANCE.c.sop_instance_uid)
-        .where(INSTANCE.c.study_uid == study_uid, INSTANCE.c.revision == revision)
-        .where(RESULT.c.sop_instance_uid.is_(None))
-        .limit(1)
-    )
-    with reading(index) as connection:
-        return revision > 1 and connection.execute(foreign).first() is None
 
 
 def consignments(index: sa.Engine) -> tuple[Consignment, ...]:
@@ -316,59 +248,6 @@ def _change_study(
             .values(**values)
         )
         return changed.rowcount
-
-
-def _enter_result(connection: sa.Connection, study_uid: str, revision: int, result: Result) -> None:
-    same = sa.select(RESULT.c.file).where(
-        RESULT.c.study_uid == study_uid,
-        RESULT.c.revision == revision,
-        RESULT.c.sop_instance_uid == result.sop_instance_uid,
-    )
-    if connection.execute(same).one_or_none() is None:
-        connection.execute(
-            RESULT.insert().values(study_uid=study_uid, revision=revision, **vars(result))
-        )
-
-
-def _enter_delivery(
-    connection: sa.Connection,
-    study_uid: str,
-    revision: int,
-    result: Result,
-    destination: str,
-    state: DeliveryState,
-    now_s: float,
-) -> None:
-    same = (
-        DELIVERY.c.sop_instance_uid == result.sop_instance_uid,
-        DELIVERY.c.destination == destination,
-    )
-    if connection.execute(sa.select(DELIVERY.c.state).where(*same)).one_or_none() is None:
-        connection.execute(
-            DELIVERY.insert().values(
-                study_uid=study_uid,
-                revision=revision,
-                destination=destination,
-                state=state,
-                attempts=0,
-                created_s=now_s,
-                next_try_s=now_s,
-                status=None,
-                reason="",
-                changed_s=now_s,
-                confirmation="",
-                questions=0,
-                **vars(result),
-            )
-        )
-        return
-    # The same instance by a later revision: it goes on under the new one, at most once.
-    open_states = (DeliveryState.PENDING, DeliveryState.HELD, DeliveryState.SUPERSEDED)
-    connection.execute(
-        DELIVERY.update()
-        .where(*same, DELIVERY.c.revision < revision, DELIVERY.c.state.in_(open_states))
-        .values(revision=revision, file=result.file, state=state, changed_s=now_s)
-    )
 
 
 def belongs(consignment: Consignment) -> tuple[sa.ColumnElement[bool], ...]:

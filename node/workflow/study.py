@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from node.audit import AuditTrail
 from node.config import Config
-from node.index import arrivals, jobs, ledger
+from node.index import arrivals, entry, jobs
 from node.index.jobs import JobState
 from node.index.ledger import Result
 from node.representation import first_states, gets_results
@@ -93,7 +93,7 @@ class StudyWork:
         ticket = Ticket.from_key(key)
         if not jobs.begin_job(self._index, *_place(key), now_s=self._clock()):
             return False
-        if not ledger.brings_only_own_results(self._index, ticket.study_uid, ticket.revision):
+        if not entry.brings_only_own_results(self._index, ticket.study_uid, ticket.revision):
             return True
         # Otherwise a PACS that sends results back would have us analyse for ever.
         jobs.end_job(
@@ -149,7 +149,7 @@ class StudyWork:
     def _register(self, ticket: Ticket, verdict: str, results: Sequence[Result]) -> None:
         kinds = {result.kind for result in results}
         senders = jobs.senders(self._index, ticket.study_uid, ticket.revision)
-        ledger.register(
+        entry.register(
             self._index,
             ticket.study_uid,
             ticket.revision,

@@ -1,7 +1,7 @@
 import pytest
 
 from node.config import Storage
-from node.index import ledger
+from node.index import entry, ledger
 from node.index.ledger import DeliveryState, Result
 from node.index.tables import open_index
 
@@ -27,7 +27,7 @@ def result(number: int, kind: str = "pictures", folder: str = "a") -> Result:
 
 def register(index, results, *, revision=1, states=None, now_s=100.0):
     states = states or dict.fromkeys({made.kind for made in results}, PENDING)
-    ledger.register(index, STUDY, revision, results, first_states={"pacs": states}, now_s=now_s)
+    entry.register(index, STUDY, revision, results, first_states={"pacs": states}, now_s=now_s)
 
 
 def settle(index, row, state, *, next_try_s=0.0):

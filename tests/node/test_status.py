@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from node.config import Config
-from node.index import ledger
+from node.index import entry, ledger
 from node.index.arrivals import Arrival, record
 from node.index.jobs import freeze_and_add
 from node.index.ledger import DeliveryState, Result
@@ -51,7 +51,7 @@ def fill(index):
     freeze_and_add(index, "1.2.3", 1, 100.0)
     made = Result(sop_instance_uid="2.25.1", sop_class_uid="1.2", kind="pictures", file="a/1.dcm")
     states = {"pacs": {"pictures": DeliveryState.PENDING}}
-    ledger.register(index, "1.2.3", 1, [made], first_states=states, now_s=100.0)
+    entry.register(index, "1.2.3", 1, [made], first_states=states, now_s=100.0)
     (row,) = ledger.study_deliveries(index, "1.2.3")
     ledger.settle(
         index,

@@ -4,7 +4,7 @@ import pytest
 
 from node.cli import main
 from node.config import Storage
-from node.index import jobs, ledger
+from node.index import entry, jobs, ledger
 from node.index.arrivals import Arrival, record
 from node.index.jobs import JobState
 from node.index.ledger import DeliveryState, Result
@@ -104,7 +104,7 @@ def test_refused_deliveries_need_a_person_who_can_send_them_again(node, capsys):
     jobs.freeze_and_add(index, STUDY, 1, 100.0)
     made = Result(sop_instance_uid="2.25.1", sop_class_uid="1.2.3", kind="pictures", file="a/1.dcm")
     states = {"pacs": {"pictures": DeliveryState.PENDING}}
-    ledger.register(index, STUDY, 1, [made], first_states=states, now_s=100.0)
+    entry.register(index, STUDY, 1, [made], first_states=states, now_s=100.0)
     (row,) = ledger.study_deliveries(index, STUDY)
     ledger.settle(
         index,
@@ -135,11 +135,11 @@ def test_a_revision_of_nothing_but_own_results_is_recognised(node):
     index, _ = node
     jobs.freeze_and_add(index, STUDY, 1, 100.0)
     made = Result(sop_instance_uid="1.2.3.7", sop_class_uid="1.2.3", kind="mbf-mr", file="a/1.dcm")
-    ledger.register(index, STUDY, 1, [made], first_states={}, now_s=100.0)
+    entry.register(index, STUDY, 1, [made], first_states={}, now_s=100.0)
     arrive(index, 7, sender="PACS")
-    assert ledger.brings_only_own_results(index, STUDY, 2)
+    assert entry.brings_only_own_results(index, STUDY, 2)
     arrive(index, 8)
-    assert not ledger.brings_only_own_results(index, STUDY, 2)
+    assert not entry.brings_only_own_results(index, STUDY, 2)
     assert jobs.senders(index, STUDY, 2) == {"PACS", "SCANNER"}
 
 
