@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from pipeline.passage import pulmonary_transit_s
 from pipeline.result import (
     Finding,
     FirstPassResult,
@@ -60,6 +61,13 @@ def first_pass_findings(
         *circulation_findings(input_function, first_pass.physics.dose_mmol_kg),
         *peak_findings(first_pass.physics.dose_mmol_kg, input_function),
         *output_findings(first_pass.physics.dose_mmol_kg, first_pass.state, input_function),
+        *order_findings(
+            pulmonary_transit_s(
+                first_pass.slices,
+                [one.aligned.frames for one in slices],
+                [one.regions for one in slices],
+            )
+        ),
         *_physics_findings(first_pass),
         *_fit_findings([one.maps for one in slices], segments),
         *_segmentation_findings(slices),
@@ -209,6 +217,32 @@ def circulation_findings(
                 )
             ]
     return []
+
+
+def order_findings(transit_s: float | None) -> list[Finding]:
+    """Contrast agent given into a vein fills the right ventricle before the left.
+
+    `transit_s` is how much later the left one fills; None: not seen.
+    """
+    if transit_s is None:
+        return [
+            Finding(
+                code="ventricle-order-unknown",
+                severity=Severity.NOTE,
+                sentence="No slice shows both ventricles filling: that the right one comes first "
+                "was not checked.",
+            )
+        ]
+    if transit_s > 0.0:
+        return []
+    return [
+        Finding(
+            code="ventricle-order-wrong",
+            severity=Severity.WITHHOLD,
+            sentence="What was taken for the left ventricle enhances before the right one "
+            f"({-transit_s:.1f} s): the pools are confused, and so is the input function.",
+        )
+    ]
 
 
 def _physics_findings(first_pass: FirstPass) -> list[Finding]:

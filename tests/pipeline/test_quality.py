@@ -82,3 +82,13 @@ def test_a_peak_twice_too_high_for_the_dose_is_doubted_and_a_usual_one_is_not():
         for peak in (4.4, 9.6)
     ]
     assert found == [{}, {"input-peak-unusual": Severity.WARNING}]
+
+
+def test_a_left_ventricle_that_fills_before_the_right_one_withholds_the_numbers():
+    assert quality.order_findings(5.0) == []
+    found = codes(quality.order_findings(-2.0))
+    assert found == {"ventricle-order-wrong": Severity.WITHHOLD}
+
+
+def test_an_order_of_the_ventricles_that_was_not_seen_is_said():
+    assert codes(quality.order_findings(None)) == {"ventricle-order-unknown": Severity.NOTE}
