@@ -23,7 +23,7 @@ class Store:
     """All examples in memory; which ones a step sees depends on its number only."""
 
     def __init__(self, shards: list[Path], device: torch.device) -> None:
-        parts: dict[str, list[Tensor]] = {"frames": [], "labels": [], "heat": []}
+        parts: dict[str, list[Tensor]] = {"frames": [], "shares": [], "heat": []}
         for path in shards:
             with np.load(path, allow_pickle=False) as content:
                 for key, tensors in parts.items():
@@ -62,7 +62,7 @@ def _make_shard(first_seed: int, path: Path) -> None:
         np.savez(
             stream,
             frames=np.stack([one.frames for one in made]),
-            labels=np.stack([one.labels for one in made]),
+            shares=np.stack([one.shares for one in made]),
             heat=np.stack([one.heat for one in made]),
         )
     unfinished.replace(path)

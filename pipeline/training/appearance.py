@@ -18,14 +18,19 @@ from pipeline.training.examples import FIRST_S, SPACING_MM, STEP_S
 from pipeline.training.examples import SIDE as STORED_SIDE
 
 _MYOCARDIUM, _LV, _RV = 1, 2, 3
+_SHARP_SHARE, _SHARP_BLUR = 0.4, 0.4
+"""So many are left about as sharp as the phantom makes them: SD added, in pixels of the grid."""
 _WIDEST_BLUR = 1.7
-"""SD of the point spread of real series, in pixels of the grid: slice thickness, reconstruction and
-motion left over make their edges 4 to 5 mm wide."""
-_OWN_BLUR = 0.4
-"""The phantom's own, likewise."""
+"""SD of the point spread of real series, likewise: slice thickness, reconstruction and motion left
+over make their edges 4 to 5 mm wide."""
 _WHOLLY_WALL = 0.75
-"""People leave out of the wall what is visibly mixed with blood or lung: on real series experts'
-outlines lie where the signal is still three quarters that of the wall."""
+"""People leave out of the wall what is visibly mixed with blood or lung: on real, blurred series
+experts' outlines lie where the signal is still three quarters that of the wall. Where nothing is
+blurred, the edge is where it is half wall, as in the phantom's truth."""
+_VISIBLY_BLURRED = 0.7
+"""SD from which on that is so, in pixels of the grid."""
+_SMOOTH_SHARE = 0.5
+"""Of the cavities keep the muscles that the phantom gave them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,10 +39,10 @@ class Batch:
 
     series: Tensor
     """[batch, time, row, column], normalised."""
-    labels: Tensor
-    """[batch, row, column]."""
+    classes: Tensor
+    """Share of each class in each pixel, as people would draw it, [batch, class, row, column]."""
     heat: Tensor
-    """[batch, row, column]."""
+    """[batch, row, column]; negative in an example whose points are not known."""
 
 
 class Randomiser:
@@ -47,29 +52,36 @@ class Randomiser:
         self._generator = generator
         self._device = generator.device
 
-    def __call__(self, frames: Tensor, labels: Tensor, heat: Tensor) -> Batch:
-        """Randomise examples: `frames` [batch, time, row, column], the others without time."""
-        moments = self._times(frames.float())
+    def __call__(self, frames: Tensor, stored_shares: Tensor, heat: Tensor) -> Batch:
+        """Randomise examples: `frames` [batch, time, row, column], the others as in `Example`."""
+        moments = self._times(frames)
         still, jittered = self._places(len(frames))
         series = _warp_frames(moments, jittered)
-        masks = functional.one_hot(labels.long(), 4).permute(0, 3, 1, 2).float()
+        known = (heat >= 0).all(dim=(1, 2))
         warped = functional.grid_sample(
-            torch.cat([masks, heat.float()[:, None]], dim=1), still, align_corners=True
+            torch.cat([stored_shares.float() / 255, heat.float()[:, None]], dim=1),
+            still,
+            align_corners=True,
         )
-        shares = warped[:, :4]
+        shares = torch.cat([1 - warped[:, :3].sum(dim=1, keepdim=True), warped[:, :3]], dim=1)
         series = self._muscles(series, shares)
         series = self._contrast(series, shares)
         series = self._surroundings(series, shares)
         series = self._border(series, shares)
-        width = _WIDEST_BLUR * self._uniform(len(series)).sqrt()  # wide ones are the real ones
+        width = self._blur_width(len(series))
         series = self._scanner(_blur(series, width))
-        shares = _blur(shares, (width**2 + _OWN_BLUR**2).sqrt())
         gain = self._log_uniform(len(series), 0.8, 1.25)
         return Batch(
             series=normalise(series) * gain[:, None, None, None],
-            labels=_labels(shares),
-            heat=warped[:, 4],
+            classes=_as_drawn(_blur(shares, width), width),
+            heat=torch.where(known[:, None, None], warped[:, 3], -1.0),
         )
+
+    def _blur_width(self, n: int) -> Tensor:
+        """SD of the point spread to be added [batch], in pixels of the grid."""
+        wide = _WIDEST_BLUR * self._uniform(n).sqrt()  # wide ones are the real ones
+        sharp = _SHARP_BLUR * self._uniform(n)
+        return torch.where(self._uniform(n) < _SHARP_SHARE, sharp, wide)
 
     def _uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         drawn = torch.rand(shape, generator=self._generator, device=self._device)
@@ -105,7 +117,7 @@ class Randomiser:
         before = place.long()
         rows = torch.arange(n, device=self._device)[:, None]
         share = (place - before)[:, :, None, None]
-        return torch.lerp(frames[rows, before], frames[rows, before + 1], share)
+        return torch.lerp(frames[rows, before].float(), frames[rows, before + 1].float(), share)
 
     def _places(self, n: int) -> tuple[Tensor, Tensor]:
         """Draw where to sample: for the labels, and for each frame with motion left over.
@@ -135,14 +147,15 @@ class Randomiser:
         return still / stored_half_mm, jittered / stored_half_mm
 
     def _muscles(self, series: Tensor, shares: Tensor) -> Tensor:
-        """Turn up to most of the pool into papillary muscle and trabeculae, outlines unchanged."""
+        """Turn some of some pools into papillary muscle and trabeculae, outlines unchanged."""
         n = len(series)
         wall = _mean(series, shares[:, _MYOCARDIUM])
         pool = shares[:, _LV]
         depth = _depth(pool)
         lumps = self._smooth(n, 1, 12)[:, 0] + 0.5 * self._smooth(n, 1, 24)[:, 0]
-        amount = self._uniform(n, 1, 1, low=-3.5, high=1.6)
-        muscle = torch.sigmoid(6 * (lumps + amount + 1.2 - 4 * depth)) * pool
+        amount = self._uniform(n, 1, 1, low=-2.3, high=2.2)
+        amount = torch.where(self._uniform(n, 1, 1) < _SMOOTH_SHARE, -torch.inf, amount)
+        muscle = torch.sigmoid(6 * (lumps + amount - 4 * depth)) * pool
         series = torch.lerp(series, wall.expand_as(series), muscle[:, None])
         bands = torch.sigmoid(6 * (self._smooth(n, 1, 14)[:, 0] - self._uniform(n, 1, 1, high=3)))
         return torch.lerp(series, wall.expand_as(series), (bands * shares[:, _RV])[:, None] * 0.8)
@@ -238,12 +251,16 @@ def _warp_frames(frames: Tensor, places: Tensor) -> Tensor:
     return warped.view(n, times, SIDE, SIDE)
 
 
-def _labels(shares: Tensor) -> Tensor:
-    """Wall where there is little else, else the largest share of the rest."""
-    wall = shares[:, _MYOCARDIUM]
-    background = 1 - shares[:, 1:].sum(dim=1)  # nothing else outside the stored picture
-    rest = torch.stack([background, torch.zeros_like(wall), shares[:, _LV], shares[:, _RV]], dim=1)
-    return torch.where(wall >= _WHOLLY_WALL, _MYOCARDIUM, rest.argmax(dim=1))
+def _as_drawn(shares: Tensor, width: Tensor) -> Tensor:
+    """Classes as people draw them: wall where there is little else, next to it what prevails."""
+    needed = 0.5 + (_WHOLLY_WALL - 0.5) * (width / _VISIBLY_BLURRED).clamp(max=1)
+    wall = (shares[:, _MYOCARDIUM] - needed[:, None, None] + 0.5).clamp(0, 1)
+    drawn = shares.clamp_min(0) ** 2  # sharper, since blur has mixed more than one pixel
+    drawn[:, _MYOCARDIUM] = 0
+    drawn = drawn / drawn.sum(dim=1, keepdim=True).clamp_min(1e-6) * (1 - wall)[:, None]
+    drawn[:, _MYOCARDIUM] = wall
+    drawn[:, 0] += 1 - drawn.sum(dim=1)
+    return drawn
 
 
 def _blur(series: Tensor, width: Tensor) -> Tensor:

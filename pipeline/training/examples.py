@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from pipeline.phantom import PhantomSettings, simulate
-from pipeline.phantom.truth import SliceTruth
+from pipeline.result import Box, InsertionPoints, Regions
 from pipeline.study import FloatArray, IntArray, PerfusionSlice, SequenceKind, State
 
 SIDE = 128
@@ -31,10 +31,12 @@ class Example:
 
     frames: FloatArray
     """float16, scaled by the largest signal of the heart, [time, SIDE, SIDE]."""
-    labels: IntArray
-    """Index into `pipeline.networks.CLASSES`, uint8, [SIDE, SIDE]."""
+    shares: IntArray
+    """How much of each pixel belongs to each of `CLASSES` but the background, in 255ths, uint8,
+    [class - 1, SIDE, SIDE]."""
     heat: FloatArray
-    """1 at both insertion points, falling off as a Gaussian, float16, [SIDE, SIDE]."""
+    """1 at both insertion points, falling off as a Gaussian; -1 everywhere where they are not
+    known; float16, [SIDE, SIDE]."""
 
 
 def examples(first_seed: int = FIRST_TRAINING_SEED) -> Iterator[Example]:
@@ -60,33 +62,63 @@ def example(seed: int) -> Example:
         mistrigger_share=0.0,
     )
     made = simulate(seed, settings)
-    return on_grid(made.study.first_passes[0].slices[0], made.truth.first_passes[0].slices[0])
+    source, truth = made.study.first_passes[0].slices[0], made.truth.first_passes[0].slices[0]
+    return on_grid(source, truth.regions, truth.insertion_points, truth.box, truth.peak_lv_frame)
 
 
-def on_grid(source: PerfusionSlice, truth: SliceTruth) -> Example:
-    """Bring one slice with its truth to the regular grid, centred on its box."""
-    box, spacing = truth.box, np.array(source.geometry.spacing_mm)
+def on_grid(
+    source: PerfusionSlice,
+    regions: Regions,
+    points: InsertionPoints | None,
+    box: Box,
+    peak_lv_frame: int,
+) -> Example:
+    """Bring any outlined slice to the regular grid, centred on the box of its heart.
+
+    Parameters
+    ----------
+    source
+        Aligned with the outlines.
+    regions
+        Of the slice; the pools as people draw them, with their muscles.
+    points
+        Where the wall of the right ventricle joins; None: not known.
+    box
+        Round both ventricles.
+    peak_lv_frame
+        Of the left ventricle.
+    """
+    spacing = np.array(source.geometry.spacing_mm)
     centre = (
         np.array([box.row_start + box.row_stop - 1, box.column_start + box.column_stop - 1]) / 2
     )
     offsets = (np.indices((SIDE, SIDE)).transpose(1, 2, 0) - (SIDE - 1) / 2) * SPACING_MM
     pixels = (offsets / spacing + centre).transpose(2, 0, 1)
-    masks = (truth.regions.myocardium, truth.regions.lv_pool, truth.regions.rv_pool)
+    masks = (regions.myocardium, regions.lv_pool, regions.rv_pool)
     shares = np.stack([_sample(mask.astype(np.float32), pixels) for mask in masks])
-    labels = np.concatenate([1 - shares.sum(axis=0, keepdims=True), shares]).argmax(axis=0)
-    points = truth.insertion_points
-    heat = np.zeros((SIDE, SIDE))
-    for point in (points.anterior, points.inferior):
-        away_mm = offsets - (np.array(point) - centre) * spacing
-        heat = np.maximum(heat, np.exp(-0.5 * (away_mm**2).sum(axis=-1) / _HEAT_MM**2))
-    wanted_s = np.arange(FIRST_S, LAST_S + STEP_S / 2, STEP_S) + source.time_s[truth.peak_lv_frame]
+    wanted_s = np.arange(FIRST_S, LAST_S + STEP_S / 2, STEP_S) + source.time_s[peak_lv_frame]
     frames = np.stack([_sample(_at(source, moment), pixels) for moment in wanted_s])
-    scale = float(np.percentile(frames[:, labels > 0], 99))
+    scale = float(np.percentile(frames[:, shares.sum(axis=0) > 0.5], 99))
     return Example(
         frames=(frames / scale).astype(np.float16),
-        labels=labels.astype(np.uint8),
-        heat=heat.astype(np.float16),
+        shares=np.rint(255 * shares).astype(np.uint8),
+        heat=_heat(points, offsets, centre, spacing).astype(np.float16),
     )
+
+
+def _heat(
+    points: InsertionPoints | None, offsets: FloatArray, centre: FloatArray, spacing: FloatArray
+) -> FloatArray:
+    if points is None:
+        return np.full((SIDE, SIDE), -1.0)
+    away_mm = [
+        offsets - (np.array(point) - centre) * spacing
+        for point in (points.anterior, points.inferior)
+    ]
+    near: FloatArray = np.exp(
+        -0.5 * (np.stack(away_mm) ** 2).sum(axis=-1).min(axis=0) / _HEAT_MM**2
+    )
+    return near
 
 
 def _at(source: PerfusionSlice, moment_s: float) -> FloatArray:

@@ -39,6 +39,7 @@ class Learner:
         self.step = 0
         torch.manual_seed(settings.seed)
         self.network = SpaceTimeUNet().to(device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # untyped
         self.averaged = {name: value.clone() for name, value in self.network.state_dict().items()}
         self._optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=settings.learning_rate, weight_decay=1e-4
@@ -46,9 +47,9 @@ class Learner:
         self._generator = Generator(device=device).manual_seed(settings.seed)
         self._randomise = Randomiser(self._generator)
 
-    def learn(self, frames: Tensor, labels: Tensor, heat: Tensor) -> float:
+    def learn(self, frames: Tensor, shares: Tensor, heat: Tensor) -> float:
         """Take one step on randomised examples and return the loss."""
-        batch = self._randomise(frames, labels, heat)
+        batch = self._randomise(frames, shares, heat)
         for group in self._optimiser.param_groups:
             group["lr"] = self.settings.learning_rate * self._pace()
         with torch.autocast(frames.device.type, torch.bfloat16):
@@ -98,10 +99,11 @@ class Learner:
 def loss(logits: Tensor, batch: Batch) -> Tensor:
     """Cross entropy, soft Dice of the three regions, and distance to the points' heat."""
     classes, heat = logits[:, : len(CLASSES)], logits[:, len(CLASSES)]
-    entropy = functional.cross_entropy(classes, batch.labels)
-    shares = classes.softmax(dim=1)[:, 1:]
-    truth = functional.one_hot(batch.labels, len(CLASSES)).permute(0, 3, 1, 2)[:, 1:].float()
+    entropy = functional.cross_entropy(classes, batch.classes)
+    shares, truth = classes.softmax(dim=1)[:, 1:], batch.classes[:, 1:]
     shared = (shares * truth).sum(dim=(0, 2, 3))
-    overlap = (2 * shared + 1) / (shares.sum(dim=(0, 2, 3)) + truth.sum(dim=(0, 2, 3)) + 1)
-    near = functional.binary_cross_entropy_with_logits(heat, batch.heat)
+    overlap = (2 * shared + 1) / ((shares**2 + truth**2).sum(dim=(0, 2, 3)) + 1)
+    near = functional.binary_cross_entropy_with_logits(
+        heat, batch.heat.clamp_min(0), weight=(batch.heat >= 0).float()
+    )
     return entropy + (1 - overlap).mean() + _HEAT_WEIGHT * near

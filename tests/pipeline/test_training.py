@@ -3,10 +3,10 @@ import pytest
 import torch
 
 from pipeline.networks import CLASSES, N_TIMES, SIDE
-from pipeline.training.appearance import Randomiser
+from pipeline.training.appearance import Randomiser, _as_drawn
 from pipeline.training.examples import FIRST_TRAINING_SEED, example
 from pipeline.training.examples import SIDE as STORED_SIDE
-from pipeline.training.learn import Learner, LearningSettings
+from pipeline.training.learn import Learner, LearningSettings, loss
 from pipeline.training.score import Score, dice, held_out_scores, summarise
 
 
@@ -16,7 +16,7 @@ def stored():
     made = [example(seed) for seed in (FIRST_TRAINING_SEED, FIRST_TRAINING_SEED + 1)]
     return tuple(
         torch.from_numpy(np.stack([getattr(one, name) for one in made]))
-        for name in ("frames", "labels", "heat")
+        for name in ("frames", "shares", "heat")
     )
 
 
@@ -25,11 +25,12 @@ def randomised(stored, seed):
 
 
 def test_an_example_has_all_regions_and_both_points(stored):
-    frames, labels, heat = stored
-    assert frames.shape[2:] == labels.shape[1:] == heat.shape[1:] == (STORED_SIDE, STORED_SIDE)
-    for one, near in zip(labels, heat, strict=True):
-        assert set(one.unique().tolist()) == set(range(len(CLASSES)))
-        assert near.max() > 0.9
+    frames, shares, heat = stored
+    assert frames.shape[2:] == shares.shape[2:] == heat.shape[1:] == (STORED_SIDE, STORED_SIDE)
+    assert shares.shape[1] == len(CLASSES) - 1
+    assert (shares.flatten(2).amax(dim=2) == 255).all()
+    assert shares.int().sum(dim=1).max() <= 256  # rounding
+    assert (heat.flatten(1).amax(dim=1) > 0.9).all()
 
 
 def test_the_same_seed_gives_the_same_appearance_and_another_seed_another(stored):
@@ -43,8 +44,31 @@ def test_what_the_network_sees_is_finite_and_labelled_on_its_grid(stored):
         batch = randomised(stored, seed)
         assert batch.series.shape == (2, N_TIMES, SIDE, SIDE)
         assert torch.isfinite(batch.series).all()
-        assert batch.labels.shape == batch.heat.shape == (2, SIDE, SIDE)
-        assert (batch.labels == 2).flatten(1).any(dim=1).all()
+        assert batch.classes.shape == (2, len(CLASSES), SIDE, SIDE)
+        torch.testing.assert_close(batch.classes.sum(dim=1), torch.ones(2, SIDE, SIDE))
+        assert batch.classes.min() > -1e-6
+        assert batch.heat.shape == (2, SIDE, SIDE)
+        assert (batch.classes[:, 2] > 0.9).flatten(1).any(dim=1).all()
+
+
+def test_what_is_left_sharp_is_outlined_where_it_is_half_wall_and_what_is_blurred_further_in():
+    across = torch.linspace(0, 1, 101).view(1, 1, 1, -1)
+    shares = torch.cat([1 - across, across, 0 * across, 0 * across], dim=1)
+    at_half = {}
+    for width in (0.0, 1.5):
+        drawn = _as_drawn(shares, torch.tensor([width]))
+        at_half[width] = float(across[drawn[:, 1:2] > 0.5].min())
+    assert at_half[0.0] == pytest.approx(0.5, abs=0.02)
+    assert at_half[1.5] == pytest.approx(0.75, abs=0.02)
+
+
+def test_points_that_are_not_known_teach_nothing(stored):
+    frames, shares, heat = stored
+    batch = Randomiser(torch.Generator().manual_seed(1))(frames, shares, torch.full_like(heat, -1))
+    logits = torch.zeros(2, len(CLASSES) + 1, SIDE, SIDE, requires_grad=True)
+    loss(logits, batch).backward()
+    assert (logits.grad[:, -1] == 0).all()
+    assert (logits.grad[:, 1] != 0).any()
 
 
 def test_learning_lowers_the_loss(stored):
