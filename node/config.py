@@ -224,6 +224,12 @@ class Analysis(_Settings):
     """None: by field strength."""
     t1_myocardium_ms: PositiveFloat | None = None
     dual_bolus_ratio: PositiveFloat = 10.0
+    rest_systolic_mmhg: PositiveFloat | None = None
+    """Systolic pressure at rest where the header has none: only for a study processed by hand."""
+    ischaemic_mbf_ml_min_g: PositiveFloat | None = 1.94
+    """Stress flow below which myocardium counts as ischaemic; None: no such burden is reported."""
+    ischaemic_mpr: PositiveFloat | None = 2.0
+    """Likewise for the perfusion reserve."""
     rest_words: tuple[Pattern, ...] = ()
     """Further regular expressions that mark a series as rest, beside the built-in ones."""
     stress_words: tuple[Pattern, ...] = ()
@@ -297,6 +303,22 @@ def load_config(path: Path | None) -> Config:
         return Config.model_validate(content or {})
     except ValidationError as error:
         raise UsageError(_all_problems(path, error)) from error
+
+
+def with_rest_systolic(config: Config, mmhg: float) -> Config:
+    """Change the systolic pressure at rest.
+
+    Raises
+    ------
+    UsageError
+        It is no pressure.
+    """
+    content = config.model_dump()
+    content["analysis"]["rest_systolic_mmhg"] = mmhg
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        raise UsageError("the systolic pressure must be a positive number of mmHg") from error
 
 
 def _all_problems(path: Path, error: ValidationError) -> str:

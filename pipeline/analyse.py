@@ -7,15 +7,17 @@ same study and settings give the same result.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import isfinite
 
 from pipeline.errors import PipelineError
 from pipeline.input_function import input_function
+from pipeline.maps import low_flow_share
 from pipeline.motion import follow
 from pipeline.networks import AnatomyNetwork
 from pipeline.outline import Anatomy, Progress, outline_slices
 from pipeline.quality import first_pass_findings, study_findings
 from pipeline.quantify import quantify
-from pipeline.reserve import reserve
+from pipeline.reserve import low_reserve_share, only_shown, reserve, work_correction
 from pipeline.residual import (
     Baseline,
     Residual,
@@ -25,6 +27,8 @@ from pipeline.residual import (
     residual_findings,
 )
 from pipeline.result import (
+    Burden,
+    BurdenBy,
     Finding,
     FirstPassFailure,
     FirstPassResult,
@@ -41,6 +45,10 @@ class Settings:
 
     model: str = "btex"
     """The kinetic model, one of `pipeline.fit`'s."""
+    ischaemic_mbf_ml_min_g: float | None = None
+    """Stress flow below which myocardium counts as ischaemic; None: no such burden is given."""
+    ischaemic_mpr: float | None = None
+    """Likewise for the perfusion reserve."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,10 +98,12 @@ def analyse(
     for one, left in zip(outlined, _residuals(outlined), strict=True):
         with _failing_into(failures, one.first_pass):
             analysed.append(_quantify_first_pass(one, left, settings, progress))
+    reserves = _reserve(analysed)
     return PerfusionResult(
         first_passes=tuple(analysed),
         failures=tuple(failures),
-        reserve=_reserve(analysed),
+        reserve=reserves,
+        burden=tuple(_burden(analysed, reserves, settings)),
         findings=study_findings(analysed),
     )
 
@@ -208,6 +218,8 @@ def _quantify_first_pass(
         input_function=arterial,
         segments=segments,
         model=settings.model,
+        heart_rate_bpm=first_pass.heart_rate_bpm,
+        systolic_pressure_mmhg=first_pass.systolic_pressure_mmhg,
         findings=(
             *first_pass_findings(first_pass, slices, arterial, segments),
             *residual_findings(left),
@@ -218,9 +230,28 @@ def _quantify_first_pass(
 
 def _reserve(first_passes: Sequence[FirstPassResult]) -> tuple[SegmentReserve, ...]:
     """Stress over rest, where there is exactly one of each and neither is withheld."""
-    shown = [one for one in first_passes if not one.withheld]
-    rest = [one for one in shown if one.state is State.REST]
-    stress = [one for one in shown if one.state is State.STRESS]
-    if len(rest) != 1 or len(stress) != 1:
+    rest, stress = only_shown(first_passes, State.REST), only_shown(first_passes, State.STRESS)
+    if rest is None or stress is None:
         return ()
-    return reserve(rest[0].segments, stress[0].segments)
+    return reserve(rest.segments, stress.segments, work_correction(rest.rate_pressure_product))
+
+
+def _burden(
+    first_passes: Sequence[FirstPassResult],
+    reserves: Sequence[SegmentReserve],
+    settings: Settings,
+) -> Iterator[Burden]:
+    """Ischaemic burden by each threshold that is configured and can be applied."""
+    stress = only_shown(first_passes, State.STRESS)
+    if stress is None:
+        return
+    limit = settings.ischaemic_mbf_ml_min_g
+    if limit is not None:
+        maps = [(one.maps, one.regions.myocardium) for one in stress.slices]
+        share = low_flow_share(maps, limit)
+        if isfinite(share):
+            yield Burden(by=BurdenBy.STRESS_FLOW, threshold=limit, share=share)
+    limit = settings.ischaemic_mpr
+    if limit is not None and reserves:
+        share = low_reserve_share(reserves, stress.segments, limit)
+        yield Burden(by=BurdenBy.RESERVE, threshold=limit, share=share)

@@ -1,6 +1,6 @@
 """From fitted curves to maps [row, column] and to the table of AHA segments."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +21,8 @@ LEAST_PIXELS = 4
 
 MEASURED = (FitStatus.CONVERGED, FitStatus.AT_BOUND)
 """Fits whose flow is a number to go by."""
+
+N_SEGMENTS = 16
 
 LEAST_INNER_PIXELS = 6
 """Below this, the wall is too thin to do without the pixels of its rim."""
@@ -91,20 +93,54 @@ def inner_pixels(myocardium: BoolArray) -> BoolArray:
     return inner
 
 
-def endocardial_ratio(maps: FlowMaps, regions: Regions) -> float:
-    """Median flow of the inner half of the wall over that of the outer half; NaN without a fit.
+def outer_half(regions: Regions, spacing_mm: tuple[float, float]) -> BoolArray:
+    """Which pixels of the wall [pixel] lie in its outer half, in the order of ``[mask]``.
 
-    Halves are told apart by the distance to the cavity over that to the outside.
+    Halves are told apart by the distance to the cavity against that to the outside.
     """
-    to_cavity = ndimage.distance_transform_edt(~regions.lv_pool)
-    to_outside = ndimage.distance_transform_edt(regions.myocardium | regions.lv_pool)
-    depth = to_cavity / (to_cavity + to_outside)
-    measured = regions.myocardium & np.isin(maps.status, MEASURED)
-    inner, outer = measured & (depth < 0.5), measured & (depth >= 0.5)
-    if not inner.any() or not outer.any():
-        return float("nan")
-    flows = maps.mbf_ml_min_g
-    return float(np.median(flows[inner]) / np.median(flows[outer]))
+    cavity, heart = regions.lv_pool, regions.myocardium | regions.lv_pool
+    to_cavity = ndimage.distance_transform_edt(~cavity, sampling=spacing_mm)
+    to_outside = ndimage.distance_transform_edt(heart, sampling=spacing_mm)
+    outer: BoolArray = (to_cavity >= to_outside)[regions.myocardium]
+    return outer
+
+
+def half_numbers(segment_of_pixel: IntArray, outer: BoolArray) -> IntArray:
+    """Give each half of a segment a number [pixel]: 1 to 16 the inner, 17 to 32 the outer ones."""
+    numbers: IntArray = segment_of_pixel + N_SEGMENTS * (outer & (segment_of_pixel > 0))
+    return numbers
+
+
+def half_flows(halves: SegmentCurves, fit: Fitted) -> dict[int, float]:
+    """Flow of each half of a segment (`half_numbers`) that has a fit to go by [mL/min/g]."""
+    return {
+        number: float(fit.mbf_ml_min_g[row])
+        for row, number in enumerate(halves.segments)
+        if fit.status[row] in MEASURED
+    }
+
+
+def low_flow_share(
+    slices: Sequence[tuple[FlowMaps, BoolArray]], threshold_ml_min_g: float
+) -> float:
+    """Share of the fitted myocardium whose flow is under the threshold; NaN where none is fitted.
+
+    Parameters
+    ----------
+    slices
+        Maps and myocardium of each slice. The rim of the wall, which reads too low because it holds
+        blood, does not count where there is wall without it.
+    """
+    flows = [_inner_flows(one, myocardium) for one, myocardium in slices]
+    values = np.concatenate([np.empty(0), *flows])
+    return float(np.mean(values < threshold_ml_min_g)) if values.size else float("nan")
+
+
+def _inner_flows(maps: FlowMaps, myocardium: BoolArray) -> FloatArray:
+    measured = myocardium & np.isin(maps.status, MEASURED)
+    inner = measured & ndimage.binary_erosion(myocardium)
+    flows: FloatArray = maps.mbf_ml_min_g[inner if inner.any() else measured]
+    return flows
 
 
 def segment_curves(
@@ -145,8 +181,9 @@ def slice_segments(
     time_s: FloatArray,
     pixel_fit: Fitted,
     segment_of_pixel: IntArray,
+    halves: Mapping[int, float],
 ) -> tuple[SegmentFlow, ...]:
-    """Table of one slice from the fits of its segment curves and of its pixels."""
+    """Table of one slice from the fits of segment curves and pixels, and from `half_flows`."""
     return tuple(
         SegmentFlow(
             segment=segment,
@@ -155,6 +192,8 @@ def slice_segments(
             mbf_pixel_median_ml_min_g=_median_flow(pixel_fit, segment_of_pixel == segment),
             n_pixels=curves.n_pixels[row],
             status=FitStatus(int(fit.status[row])),
+            mbf_endo_ml_min_g=halves.get(segment, np.nan),
+            mbf_epi_ml_min_g=halves.get(segment + N_SEGMENTS, np.nan),
             time_s=time_s,
             concentration_mmol_l=curves.curves_mmol_l[row],
             fitted_mmol_l=fit.fitted_mmol_l[row],
@@ -189,9 +228,21 @@ def _merge(parts: list[SegmentFlow]) -> SegmentFlow:
         mbf_pixel_median_ml_min_g=float(share @ [one.mbf_pixel_median_ml_min_g for one in parts]),
         n_pixels=int(n_pixels.sum()),
         status=max(one.status for one in parts),
+        mbf_endo_ml_min_g=_known_mean(share, [one.mbf_endo_ml_min_g for one in parts]),
+        mbf_epi_ml_min_g=_known_mean(share, [one.mbf_epi_ml_min_g for one in parts]),
         time_s=largest.time_s,
         concentration_mmol_l=largest.concentration_mmol_l,
         fitted_mmol_l=largest.fitted_mmol_l,
+    )
+
+
+def _known_mean(share: FloatArray, values: Sequence[float]) -> float:
+    """Mean of the values that are there; NaN where none is."""
+    known = np.isfinite(values)
+    return (
+        float(np.average(np.compress(known, values), weights=share[known]))
+        if known.any()
+        else float("nan")
     )
 
 

@@ -8,8 +8,11 @@ from pipeline.fit import FlowFit, Prior, fit_flow, learned_prior
 from pipeline.maps import (
     SegmentCurves,
     flow_maps,
+    half_flows,
+    half_numbers,
     inner_pixels,
     merge_segments,
+    outer_half,
     segment_curves,
     slice_segments,
 )
@@ -28,6 +31,8 @@ class _Curves:
     """[pixel, time], in the order of ``frames[:, myocardium]``."""
     segment_of_pixel: IntArray
     segments: SegmentCurves
+    halves: SegmentCurves
+    """Of the inner and outer halves of the segments, numbered by `half_numbers`."""
 
 
 def quantify(
@@ -71,6 +76,7 @@ def quantify(
     for one in slices:
         pixel_fit = fit(one, one.pixels_mmol_l, prior)
         segment_fit = fit(one, one.segments.curves_mmol_l, prior)
+        half_fit = fit(one, one.halves.curves_mmol_l, prior)
         results.append(_slice_result(one.anatomy, pixel_fit))
         tables.append(
             slice_segments(
@@ -79,6 +85,7 @@ def quantify(
                 one.anatomy.source.time_s,
                 pixel_fit,
                 one.segment_of_pixel,
+                half_flows(one.halves, half_fit),
             )
         )
     return tuple(results), merge_segments(tables)
@@ -95,11 +102,14 @@ def _curves(anatomy: Anatomy, physics: Physics, arterial: InputFunction, left: R
         residual_mmol_l=left.myocardium_mmol_l,
     )
     segment_of_pixel = anatomy.sectors[mask]
+    outer = outer_half(anatomy.regions, anatomy.source.geometry.spacing_mm)
+    inner = inner_pixels(mask)
     return _Curves(
         anatomy=anatomy,
         pixels_mmol_l=pixels,
         segment_of_pixel=segment_of_pixel,
-        segments=segment_curves(pixels, segment_of_pixel, inner_pixels(mask)),
+        segments=segment_curves(pixels, segment_of_pixel, inner),
+        halves=segment_curves(pixels, half_numbers(segment_of_pixel, outer), inner),
     )
 
 

@@ -153,16 +153,36 @@ class SliceResult:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SegmentFlow:
-    """Blood flow of one AHA segment in one state."""
+class RegionFlow:
+    """Blood flow of a part of the myocardium in one state; NaN where there is no number."""
 
-    segment: int
     mbf_ml_min_g: float
-    """Fitted on the segment's mean curve."""
-    mbf_sd_ml_min_g: float
+    """Fitted on the mean curves of the AHA segments in it."""
     mbf_pixel_median_ml_min_g: float
     """Median of the pixel fits: the second way to the same number."""
     n_pixels: int
+    mbf_endo_ml_min_g: float = float("nan")
+    """Fitted on the mean curve of the inner half of the wall."""
+    mbf_epi_ml_min_g: float = float("nan")
+    """Of the outer half."""
+
+    @property
+    def pixel_difference_ml_min_g(self) -> float:
+        """By how much the second way reads more than the first."""
+        return self.mbf_pixel_median_ml_min_g - self.mbf_ml_min_g
+
+    @property
+    def endo_epi_ratio(self) -> float:
+        """Flow of the inner over that of the outer half of the wall."""
+        return self.mbf_endo_ml_min_g / self.mbf_epi_ml_min_g
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SegmentFlow(RegionFlow):
+    """Blood flow of one AHA segment in one state."""
+
+    segment: int
+    mbf_sd_ml_min_g: float
     status: FitStatus
     time_s: FloatArray = field(default_factory=lambda: np.empty(0))
     concentration_mmol_l: FloatArray = field(default_factory=lambda: np.empty(0))
@@ -181,12 +201,21 @@ class FirstPassResult:
     """Ordered by AHA segment number; segments that no slice covers are absent."""
     model: str
     """The kinetic model that was fitted."""
+    heart_rate_bpm: float | None = None
+    systolic_pressure_mmhg: float | None = None
     findings: tuple[Finding, ...] = ()
 
     @property
     def withheld(self) -> bool:
         """Whether the quality gate keeps the numbers back."""
         return any(finding.severity is Severity.WITHHOLD for finding in self.findings)
+
+    @property
+    def rate_pressure_product(self) -> float | None:
+        """Heart rate times systolic pressure [mmHg/min]; None where one of them is not known."""
+        if self.heart_rate_bpm is None or self.systolic_pressure_mmhg is None:
+            return None
+        return self.heart_rate_bpm * self.systolic_pressure_mmhg
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,11 +228,46 @@ class FirstPassFailure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SegmentReserve:
-    """Myocardial perfusion reserve of one AHA segment: stress MBF over rest MBF."""
+class Reserve:
+    """Myocardial perfusion reserve: stress MBF over rest MBF."""
+
+    mpr: float
+    mpr_corrected: float | None = None
+    """With rest MBF corrected for the rate-pressure product; None where that is not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentReserve(Reserve):
+    """Perfusion reserve of one AHA segment."""
 
     segment: int
-    mpr: float
+
+
+class BurdenBy(StrEnum):
+    """What is held against a threshold to call myocardium ischaemic."""
+
+    STRESS_FLOW = "stress MBF"
+    RESERVE = "MPR"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Burden:
+    """How much of the myocardium lies below a configured threshold."""
+
+    by: BurdenBy
+    threshold: float
+    """[mL/min/g] for flow."""
+    share: float
+    """Of the myocardium that was measured, 0 to 1."""
+
+    @property
+    def sentence(self) -> str:
+        """For report and pages."""
+        unit = " mL/min/g" if self.by is BurdenBy.STRESS_FLOW else ""
+        return (
+            f"{self.share:.0%} of the myocardium that was measured has {self.by} below "
+            f"{self.threshold:g}{unit} (configured threshold)."
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -213,6 +277,8 @@ class PerfusionResult:
     first_passes: tuple[FirstPassResult, ...]
     failures: tuple[FirstPassFailure, ...] = ()
     reserve: tuple[SegmentReserve, ...] = ()
+    burden: tuple[Burden, ...] = ()
+    """One for each configured threshold that could be applied."""
     findings: tuple[Finding, ...] = ()
     """Of the study as a whole, beside those of each first pass."""
 

@@ -190,6 +190,7 @@ class FirstPass:
     """Ordered from base to apex."""
     physics: Physics
     heart_rate_bpm: float | None = None
+    systolic_pressure_mmhg: float | None = None
     input_series: InputSeries | None = None
 
     def __post_init__(self) -> None:

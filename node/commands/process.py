@@ -13,15 +13,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("study", type=Path, metavar="STUDY_DIR", help="DICOM files in any layout")
     parser.add_argument("--out", type=Path, required=True, help="folder for the result objects")
     parser.add_argument("--config", type=Path, help="configuration file (default: all defaults)")
+    parser.add_argument(
+        "--rest-systolic",
+        type=float,
+        metavar="MMHG",
+        help="systolic pressure at rest, to correct rest flow for the work of the heart",
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Return 0: results written; 3: nothing to analyse; 4: withheld by the quality gate."""
-    from node.config import load_config
+    from node.config import load_config, with_rest_systolic
     from node.process import EXIT_CODES, process_study, summary, text
 
     config = load_config(arguments.config)
+    if arguments.rest_systolic is not None:
+        config = with_rest_systolic(config, arguments.rest_systolic)
     outcome = process_study(arguments.study, arguments.out, config, _to_stderr)
     if arguments.json:
         print(json.dumps(summary(outcome), indent=2, allow_nan=False))

@@ -10,7 +10,7 @@ from node.config import Analysis
 from node.dicom_read.dual_bolus import Prebolus
 from node.dicom_read.frames import Frame
 from node.dicom_read.geometry import USUAL_ANGLE_DEG, long_axis_angle_deg
-from node.dicom_read.heart_rate import heart_rate_bpm
+from node.dicom_read.haemodynamics import heart_rate_bpm, systolic_pressure_mmhg
 from node.dicom_read.instances import Aside
 from node.dicom_read.passes import FEWEST_FRAMES, Pass
 from node.dicom_read.physics import assumptions, proton_density_readout, read_physics
@@ -146,6 +146,7 @@ class _Builder:
                 slices=tuple(built for built, _ in readable),
                 physics=physics,
                 heart_rate_bpm=rate[0] if rate else None,
+                systolic_pressure_mmhg=self._pressure(found, decision.state),
                 input_series=source[0] if source else None,
             ),
             source=FirstPassSource(
@@ -162,6 +163,14 @@ class _Builder:
         line = f"{self._label}: {sentence}"
         if line not in self._notes:
             self._notes.append(line)
+
+    def _pressure(self, found: Pass, state: State) -> float | None:
+        """Systolic pressure of the header, at rest else of the configuration."""
+        told = next(filter(None, map(systolic_pressure_mmhg, found.headers)), None)
+        configured = self._config.rest_systolic_mmhg if state is State.REST else None
+        if told is None and configured is not None:
+            self._note(f"The systolic pressure of {configured:g} mmHg is from the configuration.")
+        return told or configured
 
     def _note_times(self, found: Pass) -> None:
         self._note(f"The times of the images are {found.time_key}.")

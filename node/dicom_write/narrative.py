@@ -6,6 +6,7 @@ import numpy as np
 
 from node.dicom_write.provenance import NOTICE
 from node.dicom_write.sources import ReadStudy
+from pipeline.reserve import work_sentences
 from pipeline.result import Finding, FirstPassResult, FitStatus, PerfusionResult, Severity
 from pipeline.study import FirstPass, Physics
 
@@ -36,6 +37,8 @@ def sections(result: PerfusionResult, read: ReadStudy, settings: str) -> Section
     return [
         (heading, sentences)
         for heading, sentences in (
+            ("Ischaemic burden", [one.sentence for one in result.burden]),
+            ("Work of the heart", work_sentences(result.first_passes)),
             ("Warnings", _warnings(result)),
             ("Not analysed", [f"{one.label}: {one.reason}" for one in result.failures]),
             *(

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-import numpy as np
 from highdicom.sr import ContainerContentItem, ContentItem, ContentSequence
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
@@ -13,10 +12,15 @@ from node.dicom_write import codes
 from node.dicom_write.document import code, container, document, language, observer, text
 from node.dicom_write.narrative import Sections
 from node.dicom_write.provenance import Provenance
-from node.dicom_write.report_groups import Group, PassObjects, groups_of_pass, reserve_group
-from node.pictures import reserve_to_show
-from pipeline.reserve import global_flow, territory_flow
-from pipeline.result import FirstPassResult, PerfusionResult
+from node.dicom_write.report_groups import (
+    Group,
+    PassObjects,
+    burden_group,
+    groups_of_pass,
+    reserve_group,
+)
+from pipeline.reserve import only_shown, territory_name, territory_reserve, work_correction
+from pipeline.result import PerfusionResult
 from pipeline.study import State
 
 _PROCEDURE_REPORTED = Code("121058", "DCM", "Procedure reported")
@@ -38,7 +42,7 @@ def encode_report(
     sections
         What is said in words.
     """
-    groups: list[Group] = list(_reserve_groups(result, provenance))
+    groups: list[Group] = list(_study_groups(result, provenance))
     for one in passes:
         groups.extend(groups_of_pass(one, provenance))
     measurements = ContainerContentItem(name=_IMAGING_MEASUREMENTS, relationship_type="CONTAINS")
@@ -73,27 +77,19 @@ def encode_report(
     )
 
 
-def _reserve_groups(result: PerfusionResult, provenance: Provenance) -> Iterator[Group]:
-    """Make the groups of the reserve: per segment, per territory, global."""
-    shown = reserve_to_show(result)
-    if not shown:
+def _study_groups(result: PerfusionResult, provenance: Provenance) -> Iterator[Group]:
+    """Make the groups of the reserve (per territory, global, per segment) and of the burden."""
+    rest, stress = (only_shown(result.first_passes, one) for one in (State.REST, State.STRESS))
+    if stress is not None:
+        for burden in result.burden:
+            yield burden_group(provenance, burden)
+    if rest is None or stress is None:
         return
-    rest, stress = _only(result, State.REST), _only(result, State.STRESS)
-    if rest is not None and stress is not None:
-        at_rest, at_stress = territory_flow(rest.segments), territory_flow(stress.segments)
-        for territory in sorted(at_rest.keys() & at_stress.keys()):
-            if at_rest[territory] > 0:
-                mpr = at_stress[territory] / at_rest[territory]
-                yield reserve_group(provenance, territory.name, codes.ARTERY[territory], mpr)
-        whole = global_flow(stress.segments) / global_flow(rest.segments)
-        if np.isfinite(whole):
-            yield reserve_group(provenance, "global", None, whole)
-    for one in shown:
-        name = codes.aha_name(one.segment)
-        yield reserve_group(provenance, name, codes.AHA[one.segment], one.mpr)
-
-
-def _only(result: PerfusionResult, state: State) -> FirstPassResult | None:
-    """Find the one first pass of a state whose numbers may be shown; None: none or several."""
-    found = [one for one in result.first_passes if one.state is state and not one.withheld]
-    return found[0] if len(found) == 1 else None
+    correction = work_correction(rest.rate_pressure_product)
+    for one in territory_reserve(rest.segments, stress.segments, correction):
+        site = None if one.territory is None else codes.ARTERY[one.territory]
+        name = territory_name(one.territory)
+        yield reserve_group(provenance, name, site, one.mpr, one.mpr_corrected)
+    for segment in result.reserve:
+        name, site = codes.aha_name(segment.segment), codes.AHA[segment.segment]
+        yield reserve_group(provenance, name, site, segment.mpr, segment.mpr_corrected)

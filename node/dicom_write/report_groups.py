@@ -28,8 +28,8 @@ from node.dicom_write.narrative import method_sentences, physical_parameters
 from node.dicom_write.provenance import PRODUCT, Provenance
 from node.dicom_write.stacks import AnalysedPass
 from node.dicom_write.text import ascii_text
-from pipeline.reserve import global_flow, territory_flow
-from pipeline.result import SegmentFlow
+from pipeline.reserve import territory_flows, territory_name
+from pipeline.result import Burden, BurdenBy, RegionFlow, SegmentFlow
 from pipeline.study import State
 
 Group = (
@@ -93,34 +93,80 @@ def _segment_group(
 def territory_groups(analysed: AnalysedPass, provenance: Provenance) -> Iterator[Group]:
     """Make the groups of the coronary territories and of the whole myocardium."""
     result = analysed.result
-    flows = [
-        (territory.name, [FindingSite(anatomic_location=codes.ARTERY[territory])], flow)
-        for territory, flow in territory_flow(result.segments).items()
+    for one in territory_flows(result.segments):
+        site = codes.LV_MYOCARDIUM if one.territory is None else codes.ARTERY[one.territory]
+        name = f"MBF {result.label} {territory_name(one.territory)}"
+        group = _plain_group(
+            provenance,
+            name,
+            [_flow(one.mbf_ml_min_g, codes.MEAN), *_two_ways(one, site)],
+            site=None if one.territory is None else site,
+            method=codes.model(result.model),
+        )
+        yield with_state(group, result.state)
+
+
+def haemodynamics_groups(analysed: AnalysedPass, provenance: Provenance) -> Iterator[Group]:
+    """Make the group of heart rate and pressure, as far as they are known."""
+    result = analysed.result
+    measured = [
+        Measurement(name=name, value=round(value, 1), unit=unit)
+        for name, value, unit in (
+            (codes.HEART_RATE, result.heart_rate_bpm, codes.PER_MINUTE),
+            (codes.SYSTOLIC_PRESSURE, result.systolic_pressure_mmhg, codes.MMHG),
+            (codes.RATE_PRESSURE_PRODUCT, result.rate_pressure_product, codes.MMHG_PER_MINUTE),
+        )
+        if value is not None
     ]
-    flows.append(("global", [], global_flow(result.segments)))
-    for name, sites, flow in flows:
-        if np.isfinite(flow):
-            group = MeasurementsAndQualitativeEvaluations(
-                tracking_identifier=_tracking(provenance, f"MBF {result.label} {name}"),
-                finding_category=codes.ANATOMICAL_STRUCTURE,
-                finding_type=codes.LV_MYOCARDIUM,
-                finding_sites=sites or None,
-                method=codes.model(result.model),
-                measurements=[_flow(flow, codes.MEAN)],
-            )
-            yield with_state(group, result.state)
+    if measured:
+        name = f"Haemodynamics {result.label}"
+        yield with_state(_plain_group(provenance, name, measured), result.state)
 
 
-def reserve_group(provenance: Provenance, name: str, site: Code | None, value: float) -> Group:
+def reserve_group(
+    provenance: Provenance, name: str, site: Code | None, mpr: float, corrected: float | None
+) -> Group:
     """Make the group of one perfusion reserve."""
+    values = ((codes.PERFUSION_RESERVE, mpr), (codes.PERFUSION_RESERVE_CORRECTED, corrected))
+    measured = [
+        Measurement(name=code, value=round(value, 3), unit=codes.RATIO)
+        for code, value in values
+        if value is not None
+    ]
+    return _plain_group(provenance, f"MPR {name}", measured, site=site)
+
+
+def burden_group(provenance: Provenance, burden: Burden) -> Group:
+    """Make the group of one ischaemic burden, with the threshold that was configured."""
+    unit = codes.ML_MIN_G if burden.by is BurdenBy.STRESS_FLOW else codes.RATIO
+    return _plain_group(
+        provenance,
+        f"Ischaemic burden, {burden.by} below {burden.threshold:g}",
+        [
+            Measurement(
+                name=codes.ISCHAEMIC_EXTENT, value=round(100 * burden.share, 1), unit=codes.PERCENT
+            ),
+            Measurement(name=codes.THRESHOLD, value=burden.threshold, unit=unit),
+        ],
+    )
+
+
+def _plain_group(
+    provenance: Provenance,
+    name: str,
+    measurements: list[Measurement],
+    *,
+    site: Code | None = None,
+    method: Code | None = None,
+) -> Group:
+    """Make a group that refers to no image."""
     return MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=_tracking(provenance, f"MPR {name}"),
+        tracking_identifier=_tracking(provenance, name),
         finding_category=codes.ANATOMICAL_STRUCTURE,
         finding_type=codes.LV_MYOCARDIUM,
         finding_sites=None if site is None else [FindingSite(anatomic_location=site)],
-        measurements=[
-            Measurement(name=codes.PERFUSION_RESERVE, value=round(value, 3), unit=codes.RATIO)
-        ],
+        method=method,
+        measurements=measurements,
     )
 
 
@@ -178,7 +224,32 @@ def _segment_measurements(one: SegmentFlow) -> list[Measurement]:
     ):
         if np.isfinite(value):
             measurements.append(_flow(value, statistic))
-    return measurements
+    return [*measurements, *_two_ways(one, codes.AHA[one.segment])]
+
+
+def _two_ways(one: RegionFlow, site: Code) -> list[Measurement]:
+    """Measure what pixels say beyond the mean curve, and the halves of the wall."""
+    halves = (
+        (one.mbf_endo_ml_min_g, codes.ENDOCARDIAL),
+        (one.mbf_epi_ml_min_g, codes.EPICARDIAL),
+    )
+    measured = [
+        (codes.PIXEL_DIFFERENCE, one.pixel_difference_ml_min_g, codes.ML_MIN_G, None),
+        *((codes.BLOOD_FLOW, value, codes.ML_MIN_G, layer) for value, layer in halves),
+        (codes.ENDO_EPI_RATIO, one.endo_epi_ratio, codes.RATIO, None),
+    ]
+    return [
+        Measurement(
+            name=name,
+            value=round(value, 3),
+            unit=unit,
+            finding_sites=None
+            if layer is None
+            else [FindingSite(anatomic_location=site, topographical_modifier=layer)],
+        )
+        for name, value, unit, layer in measured
+        if np.isfinite(value)
+    ]
 
 
 def _flow(value: float, statistic: Code | None) -> Measurement:
@@ -222,7 +293,10 @@ def _tracking(provenance: Provenance, name: str) -> TrackingIdentifier:
 
 def groups_of_pass(objects: PassObjects, provenance: Provenance) -> Sequence[Group]:
     """Make all groups of one first pass; no number where the quality gate withholds them."""
-    groups: list[Group] = [method_group(objects.analysed, provenance)]
+    groups: list[Group] = [
+        method_group(objects.analysed, provenance),
+        *haemodynamics_groups(objects.analysed, provenance),
+    ]
     if not objects.analysed.result.withheld:
         groups.extend(territory_groups(objects.analysed, provenance))
         groups.extend(segment_groups(objects, provenance))

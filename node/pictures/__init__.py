@@ -10,6 +10,7 @@ from node.pictures.bullseye import bullseye_pages, reserve_to_show
 from node.pictures.curves import curves_page
 from node.pictures.maps import FLOW_RANGE_ML_MIN_G, map_pages
 from node.pictures.page import text_pages
+from node.pictures.table import table_pages
 from pipeline.result import PerfusionResult
 from pipeline.study import IntArray
 
@@ -21,6 +22,7 @@ __all__ = [
     "pdf",
     "reserve_to_show",
     "result_pages",
+    "table_pages",
     "text_pages",
 ]
 
@@ -30,14 +32,14 @@ def result_pages(
     quality: Sequence[tuple[str, Sequence[str]]],
     version: str,
 ) -> list[IntArray]:
-    """Draw every page of a study: bullseyes, maps, curves, and the quality page.
+    """Draw every page of a study: bullseyes, table, maps, curves, and the quality page.
 
     Parameters
     ----------
     quality
         Headings and sentences of the quality page.
     """
-    pages = bullseye_pages(result, version)
+    pages = [*bullseye_pages(result, version), *table_pages(result, version)]
     for first_pass in result.first_passes:
         pages.extend(map_pages(first_pass, version))
         if not first_pass.withheld:

@@ -81,7 +81,7 @@ def process_study(directory: Path, out: Path, config: Config, progress: Progress
     except NoPerfusionError as error:
         return _say_nothing_found(error, files, out, config)
     network = anatomy_network()
-    result = analyse(read.study, network, Settings(model=config.analysis.model), progress)
+    result = analyse(read.study, network, _settings(config.analysis), progress)
     progress("writing results")
     objects = encode_results(
         result,
@@ -97,6 +97,14 @@ def process_study(directory: Path, out: Path, config: Config, progress: Progress
         set_aside=read.set_aside,
         read=read,
         result=result,
+    )
+
+
+def _settings(analysis: Analysis) -> Settings:
+    return Settings(
+        model=analysis.model,
+        ischaemic_mbf_ml_min_g=analysis.ischaemic_mbf_ml_min_g,
+        ischaemic_mpr=analysis.ischaemic_mpr,
     )
 
 

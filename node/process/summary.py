@@ -4,7 +4,8 @@ from typing import Any
 
 from node.dicom_write.codes import aha_name
 from node.process.study import Outcome, ResultObject
-from pipeline.result import FirstPassResult, PerfusionResult
+from pipeline.reserve import flow_table, territory_flows, territory_name, work_sentences
+from pipeline.result import FirstPassResult, PerfusionResult, RegionFlow, Reserve, SegmentFlow
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:
@@ -15,8 +16,12 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "reason": " ".join(outcome.reasons),
         "first_passes": [_first_pass(one) for one in result.first_passes] if result else [],
         "reserve": [
-            {"segment": one.segment, "mpr": _number(one.mpr)}
-            for one in (result.reserve if result else ())
+            {"segment": one.segment, **_reserve(one)} for one in (result.reserve if result else ())
+        ],
+        "territory_reserve": _territory_reserve(result) if result else [],
+        "burden": [
+            {"by": one.by, "threshold": one.threshold, "share": round(one.share, 4)}
+            for one in (result.burden if result else ())
         ],
         "findings": [finding.sentence for finding in (result.findings if result else ())],
         "notes": list(outcome.read.study.notes) if outcome.read else [],
@@ -36,17 +41,53 @@ def _first_pass(first_pass: FirstPassResult) -> dict[str, Any]:
             {"code": one.code, "severity": one.severity, "sentence": one.sentence}
             for one in first_pass.findings
         ],
+        "heart_rate_bpm": first_pass.heart_rate_bpm,
+        "systolic_pressure_mmhg": first_pass.systolic_pressure_mmhg,
         "segments": [
             {
                 "segment": one.segment,
-                "mbf_ml_min_g": _number(one.mbf_ml_min_g) if shown else None,
+                **_flow(one, shown=shown),
                 "mbf_sd_ml_min_g": _number(one.mbf_sd_ml_min_g) if shown else None,
-                "n_pixels": one.n_pixels,
                 "status": one.status.name.lower(),
             }
             for one in first_pass.segments
         ],
+        "territories": [
+            {"territory": territory_name(one.territory), **_flow(one, shown=shown)}
+            for one in territory_flows(first_pass.segments)
+        ],
     }
+
+
+def _flow(one: RegionFlow, *, shown: bool) -> dict[str, float | int | None]:
+    """Numbers of one region; null where they are withheld."""
+    numbers = {
+        "mbf_ml_min_g": one.mbf_ml_min_g,
+        "mbf_pixel_median_ml_min_g": one.mbf_pixel_median_ml_min_g,
+        "pixel_difference_ml_min_g": one.pixel_difference_ml_min_g,
+        "mbf_endo_ml_min_g": one.mbf_endo_ml_min_g,
+        "mbf_epi_ml_min_g": one.mbf_epi_ml_min_g,
+        "endo_epi_ratio": one.endo_epi_ratio,
+    }
+    kept = {name: _number(value) if shown else None for name, value in numbers.items()}
+    return {**kept, "n_pixels": one.n_pixels}
+
+
+def _reserve(one: Reserve) -> dict[str, float | None]:
+    corrected = one.mpr_corrected
+    return {
+        "mpr": _number(one.mpr),
+        "mpr_corrected": None if corrected is None else _number(corrected),
+    }
+
+
+def _territory_reserve(result: PerfusionResult) -> list[dict[str, Any]]:
+    rows = flow_table(result.first_passes, result.reserve)
+    return [
+        {"territory": territory_name(row.territory), **_reserve(row.reserve)}
+        for row in rows
+        if row.segment is None and row.reserve is not None
+    ]
 
 
 def _number(value: float) -> float | None:
@@ -87,22 +128,27 @@ def _findings(result: PerfusionResult) -> list[str]:
 
 
 def table(result: PerfusionResult) -> list[str]:
-    """MBF of each AHA segment in each first pass, and the reserve, as lines."""
+    """MBF of each segment, territory and the whole in each first pass, and the reserve, as lines.
+
+    Beside MBF: noise of the fit, and flow of the inner over that of the outer half of the wall.
+    """
     shown = [one for one in result.first_passes if not one.withheld]
-    flows = [{one.segment: one for one in first_pass.segments} for first_pass in shown]
-    reserve = {one.segment: one.mpr for one in result.reserve}
-    numbers = sorted(set().union(*flows))
-    if not numbers:
+    rows = flow_table(shown, result.reserve)
+    if not rows:
         return []
-    head = f"{'MBF [mL/min/g] ± fit noise':26}" + "".join(f"{one.label:>16}" for one in shown)
-    lines = [head + (f"{'reserve':>10}" if reserve else "")]
-    for number in numbers:
-        cells = [
-            f"{flow[number].mbf_ml_min_g:8.2f} ± {flow[number].mbf_sd_ml_min_g:4.2f} "
-            if number in flow
-            else f"{'-':>16}"
-            for flow in flows
-        ]
-        mpr = f"{reserve[number]:10.2f}" if number in reserve else ""
-        lines.append(f"{aha_name(number):26}" + "".join(cells) + mpr)
-    return lines
+    head = f"{'MBF [mL/min/g] ± fit noise':26}"
+    head += "".join(f"{one.label:>15} endo/epi" for one in shown)
+    lines = [head + (f"{'reserve':>10}" if result.reserve else "")]
+    for row in rows:
+        cells = "".join(map(_cell, row.flows))
+        mpr = f"{row.reserve.mpr:10.2f}" if row.reserve else ""
+        name = territory_name(row.territory) if row.segment is None else aha_name(row.segment)
+        lines.append(f"{name:26}{cells}{mpr}")
+    return [*lines, *(one.sentence for one in result.burden), *work_sentences(shown)]
+
+
+def _cell(flow: RegionFlow | None) -> str:
+    if flow is None:
+        return f"{'-':>15} {'-':>8}"
+    noise = f"± {flow.mbf_sd_ml_min_g:4.2f}" if isinstance(flow, SegmentFlow) else ""
+    return f"{flow.mbf_ml_min_g:8.2f} {noise:6} {flow.endo_epi_ratio:8.2f}"

@@ -94,6 +94,34 @@ def test_the_table_names_segments_and_says_research_use_only(study, tmp_path, ca
     assert "Research use only" in out
 
 
+def test_the_table_holds_both_ways_both_halves_and_the_territories(study, tmp_path, capsys):
+    code, text, _ = run(
+        capsys, study, "--out", tmp_path / "out", "--json", "--rest-systolic", "120"
+    )
+    answer = json.loads(text)
+    assert code == 0, answer["reason"]
+    [rest] = answer["first_passes"]
+    assert rest["systolic_pressure_mmhg"] == 120.0
+    assert rest["heart_rate_bpm"] > 30
+    territories = {one["territory"]: one for one in rest["territories"]}
+    assert set(territories) == {"LAD", "RCA", "LCX", "global"}
+    for one in (*rest["segments"], *territories.values()):
+        flow, pixels = one["mbf_ml_min_g"], one["mbf_pixel_median_ml_min_g"]
+        assert one["pixel_difference_ml_min_g"] == pytest.approx(pixels - flow, abs=2e-4)
+    whole = territories["global"]
+    assert whole["mbf_endo_ml_min_g"] / whole["mbf_epi_ml_min_g"] == pytest.approx(
+        whole["endo_epi_ratio"], abs=1e-3
+    )
+    assert 0.6 < whole["endo_epi_ratio"] < 1.5
+    assert answer["burden"] == []  # no stress
+
+
+def test_a_pressure_that_is_none_is_a_usage_error(study, tmp_path, capsys):
+    code, _, err = run(capsys, study, "--out", tmp_path / "out", "--rest-systolic", "-3")
+    assert code == 2
+    assert "pressure" in err
+
+
 def test_a_study_without_perfusion_is_answered_by_three_and_objects_that_say_why(
     series, tmp_path, capsys
 ):

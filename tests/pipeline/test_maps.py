@@ -50,7 +50,9 @@ def table(segment, flow, n_pixels, status=FitStatus.CONVERGED):
     curves = maps.segment_curves(np.ones((n_pixels, 3)), labels)
     fit = fit_of([flow])
     fit.status[:] = status.value
-    return maps.slice_segments(curves, fit, np.arange(3.0), fit_of(np.full(n_pixels, flow)), labels)
+    pixels = fit_of(np.full(n_pixels, flow))
+    halves = {segment: 0.9 * flow, segment + 16: 1.1 * flow}
+    return maps.slice_segments(curves, fit, np.arange(3.0), pixels, labels, halves)
 
 
 def test_segment_seen_in_two_slices_is_their_mean_by_pixels_and_no_better_than_the_worse():
@@ -58,6 +60,7 @@ def test_segment_seen_in_two_slices_is_their_mean_by_pixels_and_no_better_than_t
     assert [one.segment for one in merged] == [7]
     assert merged[0].mbf_ml_min_g == pytest.approx(1.75)
     assert merged[0].mbf_pixel_median_ml_min_g == pytest.approx(1.75)
+    assert merged[0].endo_epi_ratio == pytest.approx(0.9 / 1.1)
     assert merged[0].n_pixels == 40
     assert merged[0].status is FitStatus.AT_BOUND
 
@@ -82,13 +85,43 @@ def test_thin_wall_keeps_its_rim():
     assert found.n_pixels == (20,)
 
 
-def test_endocardial_ratio_compares_the_two_halves_of_the_wall():
+def ring():
     radius = np.hypot(*(np.indices((40, 40)) - 20))
-    regions = Regions(
+    return radius, Regions(
         myocardium=(radius >= 8) & (radius < 16),
         lv_pool=radius < 8,
         rv_pool=np.zeros((40, 40), dtype=bool),
     )
-    flow = np.where(radius < 12, 1.5, 3.0)
-    found = maps.flow_maps(regions.myocardium, fit_of(flow[regions.myocardium]))
-    assert maps.endocardial_ratio(found, regions) == pytest.approx(0.5)
+
+
+def test_the_halves_of_the_wall_part_half_way_between_cavity_and_outside():
+    radius, regions = ring()
+    outer = maps.outer_half(regions, (1.5, 1.5))
+    assert radius[regions.myocardium][outer].min() >= 11.5
+    assert radius[regions.myocardium][~outer].max() <= 12.5
+
+
+def test_halves_are_numbered_so_that_each_belongs_to_its_segment():
+    numbers = maps.half_numbers(np.array([1, 1, 0, 16]), np.array([False, True, True, True]))
+    assert numbers.tolist() == [1, 17, 0, 32]
+
+
+def test_a_half_without_a_fit_to_go_by_has_no_flow():
+    halves = maps.segment_curves(np.ones((20, 3)), np.array([5] * 10 + [21] * 10))
+    fit = fit_of([1.0, 2.0])
+    fit.status[1] = FitStatus.TOO_NOISY
+    assert maps.half_flows(halves, fit) == {5: 1.0}
+
+
+def test_low_flow_share_counts_fitted_pixels_without_the_rim():
+    _, regions = ring()
+    myocardium = regions.myocardium
+    inner = maps.inner_pixels(myocardium)
+    flow = np.where(inner, 3.0, 0.5)  # blood in the rim
+    left = np.nonzero(myocardium)[1] < 20
+    flow[left & inner] = 1.0
+    flow[:5] = np.nan
+    found = maps.flow_maps(myocardium, fit_of(flow))
+    share = maps.low_flow_share([(found, myocardium)], 2.0)
+    assert share == pytest.approx(np.mean(left[inner]), abs=0.02)
+    assert np.isnan(maps.low_flow_share([], 2.0))

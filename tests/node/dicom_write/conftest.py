@@ -221,6 +221,8 @@ def a_segment(number: int, flow: float) -> SegmentFlow:
         mbf_pixel_median_ml_min_g=flow + 0.01 * number + 0.02,
         n_pixels=40,
         status=FitStatus.CONVERGED,
+        mbf_endo_ml_min_g=0.95 * flow,
+        mbf_epi_ml_min_g=1.05 * flow,
         time_s=time_s,
         concentration_mmol_l=curve + 0.01,
         fitted_mmol_l=curve,
@@ -275,6 +277,7 @@ def a_first_pass(
         ),
         segments=tuple(a_segment(n, flow) for n in range(1, 17)),
         model="fermi",
+        heart_rate_bpm=first_pass.heart_rate_bpm,
         findings=findings,
     )
     source = PassSource(

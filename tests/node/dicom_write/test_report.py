@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydicom.uid import ComprehensiveSRStorage, SegmentationStorage
 
-from pipeline.result import Finding, FirstPassFailure, Severity
+from pipeline.result import Burden, BurdenBy, Finding, FirstPassFailure, Severity
 from pipeline.study import State
 
 
@@ -23,8 +23,11 @@ def words(dataset) -> list[str]:
     return [element.value for element in dataset.iterall() if element.keyword == "TextValue"]
 
 
+CONTENT, LAYER = "ContentSequence", "Topographical modifier"
+
+
 def groups(report):
-    """Tracking identifier to (name of quantity, statistic) to (value, unit)."""
+    """Tracking identifier to (name of quantity, statistic or layer) to (value, unit)."""
     [measurements] = [
         item
         for item in report.ContentSequence
@@ -39,10 +42,11 @@ def groups(report):
             if meaning == "Tracking Identifier":
                 identifier = item.TextValue
             if item.ValueType == "NUM":
+                parts = item.get("ContentSequence", [])
                 statistic = [
                     part.ConceptCodeSequence[0].CodeMeaning
-                    for part in item.get("ContentSequence", [])
-                    if part.ConceptNameCodeSequence[0].CodeMeaning == "Derivation"
+                    for part in [*parts, *(more for one in parts for more in one.get(CONTENT, []))]
+                    if part.ConceptNameCodeSequence[0].CodeMeaning in ("Derivation", LAYER)
                 ]
                 value = item.MeasuredValueSequence[0]
                 unit = value.MeasurementUnitsCodeSequence[0].CodeValue
@@ -75,11 +79,60 @@ def test_reserve_stands_for_segments_territories_and_the_whole_heart(case, repor
     assert reserve["MPR LAD"]["Myocardial Perfusion Reserve",][0] == round(stress / rest, 3)
 
 
+def test_both_ways_to_a_flow_and_both_halves_of_the_wall_are_in_the_report(case, report):
+    table = groups(report)
+    flow, segment = "Absolute Regional Blood Flow", case.result.first_passes[1].segments[6]
+    assert segment.segment == 7
+    expected = {
+        (flow,): segment.mbf_ml_min_g,
+        ("Blood flow by pixels less by mean curve",): segment.pixel_difference_ml_min_g,
+        (flow, "endocardial"): segment.mbf_endo_ml_min_g,
+        (flow, "epicardial"): segment.mbf_epi_ml_min_g,
+        ("Endocardial to epicardial blood flow ratio",): segment.endo_epi_ratio,
+    }
+    for key, value in expected.items():
+        assert table["MBF stress AHA 07 mid anterior"][key][0] == pytest.approx(value, abs=5e-4)
+    for name in ("MBF stress LAD", "MBF rest global"):
+        assert set(expected) - {(flow,)} <= set(table[name])
+
+
+def test_heart_rate_and_burden_are_in_the_report(case):
+    rest, stress = case.result.first_passes
+    rest = replace(rest, heart_rate_bpm=64.0, systolic_pressure_mmhg=125.0)
+    result = replace(
+        case.result,
+        first_passes=(rest, stress),
+        burden=(Burden(by=BurdenBy.STRESS_FLOW, threshold=1.94, share=0.234),),
+    )
+    made = replace(case, result=result).only("report").encode_kind(ComprehensiveSRStorage)
+    table = groups(made)
+    assert table["Haemodynamics rest"] == {
+        ("Heart rate",): (64.0, "{H.B.}/min"),
+        ("Systolic blood pressure",): (125.0, "mm[Hg]"),
+        ("Double Product",): (8000.0, "mm[Hg]/min"),
+    }
+    burden = table["Ischaemic burden, stress MBF below 1.94"]
+    assert burden["Extent of myocardial stress ischemia",] == (23.4, "%")
+    assert burden["Configured threshold of ischemia",] == (1.94, "ml/min/g")
+    corrected = table["MPR global"]["Myocardial Perfusion Reserve, rest at 10000 mmHg/min",][0]
+    assert corrected == pytest.approx(
+        0.8 * table["MPR global"]["Myocardial Perfusion Reserve",][0], abs=2e-3
+    )
+    told = words(made)
+    assert any("23% of the myocardium that was measured" in one for one in told)
+    assert any("rate-pressure product 8000" in one for one in told)
+
+
+def test_what_is_not_corrected_for_the_work_of_the_heart_is_said(report):
+    assert any("not corrected" in one for one in words(report))
+
+
 def test_territories_are_in_the_report_with_their_artery(report):
     table = groups(report)
     for label in ("rest", "stress"):
         for name in ("LAD", "RCA", "LCX", "global"):
-            assert len(table[f"MBF {label} {name}"]) == 1
+            found = table[f"MBF {label} {name}"]
+            assert found["Absolute Regional Blood Flow", "Mean"][1] == "ml/min/g"
 
 
 def test_physical_parameters_are_given_with_where_they_came_from(report):
