@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import isfinite
 
+from pipeline.calibration import Calibration, calibrate, calibrated, calibration_findings
 from pipeline.errors import PipelineError
 from pipeline.input_function import input_function
 from pipeline.maps import low_flow_share
@@ -35,7 +36,6 @@ from pipeline.result import (
     PerfusionResult,
     SegmentReserve,
 )
-from pipeline.saturation import measure_saturation, saturation_findings, with_efficiency
 from pipeline.study import FirstPass, InputKind, InputSeries, PerfusionStudy, State
 
 
@@ -133,11 +133,10 @@ def _outline_first_pass(
     frames = [one.aligned.frames for one in anatomies]
     regions = [one.regions for one in anatomies]
     arrival_s = input_function(first_pass, frames, regions).arrival_s
-    times_s = [one.source.time_s for one in anatomies]
     return _Outlined(
         first_pass=first_pass,
         anatomies=tuple(anatomies),
-        baseline=measure_baseline(frames, regions, times_s, arrival_s),
+        baseline=measure_baseline(first_pass.slices, frames, regions, arrival_s),
         findings=tuple(findings),
     )
 
@@ -158,42 +157,41 @@ def _held_still(series: InputSeries | None, leader: Anatomy) -> InputSeries | No
 
 
 def _calibrated(outlined: Sequence[_Outlined]) -> list[_Outlined]:
-    """Measure the saturation pulse where no contrast agent had been given, for all first passes."""
+    """Find out about scanner and body where no contrast agent was given yet, for all passes."""
     if not outlined:
         return []
     native = native_baseline([one.baseline for one in outlined])
     first = next(one for one in outlined if one.baseline is native)
-    found = measure_saturation(
+    found = calibrate(
         first.first_pass,
         [one.aligned.frames for one in first.anatomies],
         [one.regions for one in first.anatomies],
     )
     if found is None:
         return list(outlined)
-    return [
-        replace(
-            one,
-            first_pass=with_efficiency(one.first_pass, found.efficiency),
-            findings=(*one.findings, *saturation_findings(found)),
-        )
-        for one in outlined
-    ]
+    return [_as_found(one, found) for one in outlined]
+
+
+def _as_found(outlined: _Outlined, found: Calibration) -> _Outlined:
+    """Give a first pass the scanner and body that were found out."""
+    first_pass = calibrated(outlined.first_pass, found)
+    return replace(
+        outlined,
+        first_pass=first_pass,
+        anatomies=tuple(
+            replace(one, source=source)
+            for one, source in zip(outlined.anatomies, first_pass.slices, strict=True)
+        ),
+        findings=(*outlined.findings, *calibration_findings(found)),
+    )
 
 
 def _residuals(outlined: Sequence[_Outlined]) -> list[Residual]:
-    """Contrast agent that was there before each first pass; none before the first injection.
-
-    Proton-density frames measure what is left by themselves, together with the signal.
-    """
+    """Contrast agent that was there before each first pass; none before the first injection."""
     if not outlined:
         return []
     native = native_baseline([one.baseline for one in outlined])
-    return [
-        Residual()
-        if all(one.proton_density is not None for one in outline.first_pass.slices)
-        else residual(outline.baseline, native, outline.first_pass.physics)
-        for outline in outlined
-    ]
+    return [residual(one.baseline, native, one.first_pass.physics) for one in outlined]
 
 
 def _quantify_first_pass(

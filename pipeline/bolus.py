@@ -1,12 +1,20 @@
 """When a bolus arrives, peaks and has passed, on the concentration curve of blood."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from scipy import ndimage
 
 from pipeline.errors import NoInputFunctionError
 from pipeline.study import FloatArray
+
+PEAK_PER_DOSE: Final = 85.0
+"""Peak in blood [mmol/L] for a dose of 1 mmol/kg: 3.5 to 4.4 for 0.05 (Kellman 2017, doi
+10.1186/s12968-017-0355-5)."""
+
+PEAK_SPREAD: Final = 0.35
+"""Standard deviation of the logarithm of the peak between people."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from scipy.optimize import least_squares
 
 from pipeline.blood_curve import BloodCurve, blood_curve, blood_curve_beside
 from pipeline.blood_pool import PoolSignal, pool_signal, series_pool_signal
-from pipeline.bolus import Landmarks, find_landmarks
+from pipeline.bolus import PEAK_PER_DOSE, PEAK_SPREAD, Landmarks, find_landmarks
 from pipeline.errors import NoInputFunctionError
 from pipeline.result import InputFunction, Regions
 from pipeline.study import FirstPass, FloatArray, InputKind, Physics
@@ -23,12 +23,6 @@ It is 1 in the linear range; above 3 a signal error of 5 % is a concentration er
 HIGHEST_LATE_SHARE: Final = 0.65
 """Blood after the first pass over its peak. Tracer spreads in the body, so true concentration
 falls to a third or less within half a minute; signal that stays this high has hit a ceiling."""
-
-PEAK_PER_DOSE: Final = 85.0
-"""Peak in blood [mmol/L] for a dose of 1 mmol/kg: 3.5 to 4.4 for 0.05 (Kellman 2017)."""
-
-PEAK_SPREAD: Final = 0.35
-"""Standard deviation of the logarithm of the peak between people."""
 
 _LATE_AFTER_S: Final = 20.0
 _SIGNAL_ERROR: Final = 0.03
@@ -78,7 +72,7 @@ def input_function(
             "no slice shows a passage of contrast agent through the left ventricular pool"
         )
     main = max(pools, key=lambda one: float(one.curve.values_mmol_l.max()))
-    separate = _separate(first_pass, regions, residual_mmol_l, main)
+    separate = _separate(first_pass, regions, residual_mmol_l, pools, main)
     return _finished(separate or main, first_pass.physics)
 
 
@@ -109,6 +103,7 @@ def _separate(
     first_pass: FirstPass,
     regions: Sequence[Regions],
     residual_mmol_l: float,
+    pools: Sequence[_Candidate],
     main: _Candidate,
 ) -> _Candidate | None:
     """Input curve of the series made for it; None where there is none or its pool is not found."""
@@ -120,7 +115,7 @@ def _separate(
         return None
     if series.kind is InputKind.DUAL_SEQUENCE:
         beside = blood_curve_beside(
-            main.pool,
+            [one.pool for one in pools],
             pool,
             first_pass.physics,
             series.readout,

@@ -13,18 +13,30 @@ from typing import Final
 import numpy as np
 
 from pipeline import signal_model
-from pipeline.blood_pool import core
-from pipeline.concentration import baseline_frames, from_baseline
+from pipeline.blood_pool import core, pool_signal
+from pipeline.concentration import baseline_frames
 from pipeline.result import Finding, Regions, Severity
 from pipeline.rician import mean_magnitude, noise_level
-from pipeline.study import FloatArray, Physics
+from pipeline.study import FloatArray, PerfusionSlice, Physics
 
 LEAST_RISE: Final = 0.05
 """Relative rise of the baseline below which nothing is taken to be left: drift and noise."""
 
-PLAUSIBLE_SHARE_OF_BLOOD: Final = (0.1, 1.0)
-"""Residual in the wall over that in blood: minutes after an injection both are near exchange, and
-their ratio is about extracellular volume over plasma volume fraction (0.28 / 0.58)."""
+SHARE_OF_BLOOD: Final = 0.465
+"""Residual in the wall over that in blood: extracellular volume over plasma volume fraction
+(0.27 / 0.58)."""
+
+SHARE_SPREAD: Final = 0.15
+"""Of the logarithm of that share between people."""
+
+REGION_ERROR: Final = 0.03
+"""Relative error of the rise of a baseline, in blood and in wall separately."""
+
+GAIN_ERROR: Final = 0.04
+"""Relative error of the rise that blood and wall have in common: coils, patient, gain."""
+
+LARGEST_DISAGREEMENT: Final = 16.0
+"""Squared deviation, in expected errors, beyond which blood and wall tell different stories."""
 
 HIGHEST_MMOL_L: Final = 2.0
 """More than this is left in blood at no dose in use."""
@@ -44,32 +56,34 @@ class Residual:
 
     blood_mmol_l: float = 0.0
     myocardium_mmol_l: float = 0.0
+    disagreement: float = 0.0
+    """Squared deviation of blood and wall from the best common story, in expected errors."""
 
 
 def measure_baseline(
+    slices: Sequence[PerfusionSlice],
     aligned_frames: Sequence[FloatArray],
     regions: Sequence[Regions],
-    times_s: Sequence[FloatArray],
     arrival_s: float,
 ) -> Baseline:
     """Mean signal of blood and wall before the bolus arrives, slice by slice.
 
     Parameters
     ----------
-    aligned_frames
-        [time, row, column] of each slice.
-    regions
-        Of each slice.
-    times_s
-        [time] of each slice.
+    slices, aligned_frames, regions
+        Each slice, its aligned frames [time, row, column] and masks.
     arrival_s
         Of the bolus in the left ventricle.
     """
     blood, myocardium = [], []
-    for frames, masks, time_s in zip(aligned_frames, regions, times_s, strict=True):
-        n_frames = baseline_frames(time_s, arrival_s)
-        blood.append(_dark_signal(frames[:, core(masks.lv_pool)], n_frames))
-        myocardium.append(_dark_signal(frames[:, masks.myocardium], n_frames))
+    for one, frames, masks in zip(slices, aligned_frames, regions, strict=True):
+        n_frames = baseline_frames(one.time_s, arrival_s)
+        pool = pool_signal(one, frames, masks.lv_pool)
+        if pool is None:
+            blood.append(_dark_signal(frames[:, core(masks.lv_pool)], n_frames))
+        else:
+            blood.append(float(pool.signal[:n_frames].mean()))
+        myocardium.append(_dark_signal(frames[:, core(masks.myocardium)], n_frames))
     return Baseline(blood=np.array(blood), myocardium=np.array(myocardium))
 
 
@@ -84,11 +98,28 @@ def residual(baseline: Baseline, native: Baseline, physics: Physics) -> Residual
     Both first passes must share sequence, slices and scaling; `is_plausible` tells whether blood
     and wall agree about it.
     """
+    rises = np.array(
+        [_rise(baseline.blood, native.blood), _rise(baseline.myocardium, native.myocardium)]
+    )
+    if not rises[0] > np.log1p(LEAST_RISE):
+        return Residual()
+    blood = np.linspace(0.0, 1.5 * HIGHEST_MMOL_L, 301)[:, None]
+    deviation = np.linspace(-3.0, 3.0, 13)[None]
+    wall = blood * SHARE_OF_BLOOD * np.exp(SHARE_SPREAD * deviation)
+    expected = np.stack(
+        [
+            np.broadcast_to(_log_rise(blood, physics, signal_model.blood(physics)), wall.shape),
+            _log_rise(wall, physics, signal_model.myocardium(physics)),
+        ]
+    )
+    precision = np.linalg.inv(REGION_ERROR**2 * np.eye(2) + GAIN_ERROR**2)
+    away = rises[:, None, None] - expected
+    cost = np.einsum("ibd,ij,jbd->bd", away, precision, away) + deviation**2
+    weight = np.exp(-0.5 * (cost - cost.min()))
     return Residual(
-        blood_mmol_l=_left(baseline.blood, native.blood, physics, signal_model.blood(physics)),
-        myocardium_mmol_l=_left(
-            baseline.myocardium, native.myocardium, physics, signal_model.myocardium(physics)
-        ),
+        blood_mmol_l=float(np.average(np.broadcast_to(blood, wall.shape), weights=weight)),
+        myocardium_mmol_l=float(np.average(wall, weights=weight)),
+        disagreement=float(cost.min()),
     )
 
 
@@ -125,16 +156,21 @@ def residual_findings(found: Residual) -> tuple[Finding, ...]:
 
 
 def _is_plausible(found: Residual) -> bool:
-    low, high = (share * found.blood_mmol_l for share in PLAUSIBLE_SHARE_OF_BLOOD)
-    return found.blood_mmol_l < HIGHEST_MMOL_L and low <= found.myocardium_mmol_l <= high
+    return found.blood_mmol_l < HIGHEST_MMOL_L and found.disagreement < LARGEST_DISAGREEMENT
 
 
-def _left(
-    signal: FloatArray, native: FloatArray, physics: Physics, medium: signal_model.Medium
-) -> float:
+def _rise(signal: FloatArray, native: FloatArray) -> float:
+    """Logarithm of how much brighter a region is than it was."""
     count = min(signal.size, native.size)
-    rise = float(np.median(signal[:count] / native[:count]))
-    if not rise > 1.0 + LEAST_RISE:
-        return 0.0
-    found = from_baseline(np.array([rise]), np.array(1.0), physics.readout, medium)
-    return float(found.values_mmol_l[0])
+    return float(np.median(np.log(signal[:count] / native[:count])))
+
+
+def _log_rise(
+    concentration_mmol_l: FloatArray, physics: Physics, medium: signal_model.Medium
+) -> FloatArray:
+    """Logarithm of how much brighter contrast agent makes a medium."""
+    native = signal_model.magnitude(np.array(0.0), physics.readout, medium)
+    rise: FloatArray = np.log(
+        signal_model.magnitude(concentration_mmol_l, physics.readout, medium) / native
+    )
+    return rise

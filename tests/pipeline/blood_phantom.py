@@ -71,6 +71,8 @@ def slice_of(used, concentration, *, noise=0.0, true_efficiency=None, step=1, de
     medium = signal_model.blood(physics(used))
     blood = 1000.0 * signal_model.magnitude(concentration, seen, medium)
     frames = np.full((TIME_S.size, 32, 32), float(blood[0]))
+    wall = signal_model.magnitude(np.array(0.0), seen, signal_model.myocardium(physics(used)))
+    frames[:, REGIONS.myocardium] = 880.0 * float(wall)
     frames[:, REGIONS.lv_pool] = blood[:, None]
     frames[:, np.hypot(ROWS - 18, COLUMNS - 14) < 2.5] = blood[0]
     rng = np.random.default_rng(0)

@@ -5,6 +5,7 @@ import pytest
 
 from pipeline import signal_model
 from pipeline.residual import (
+    SHARE_OF_BLOOD,
     Baseline,
     Residual,
     measure_baseline,
@@ -13,7 +14,8 @@ from pipeline.residual import (
     residual_findings,
 )
 from pipeline.result import Regions, Severity
-from pipeline.study import Physics, Readout, SequenceKind
+from pipeline.study import PerfusionSlice, Physics, Readout, SequenceKind
+from tests.pipeline.blood_phantom import geometry
 
 PHYSICS = Physics(
     field_strength_t=3.0,
@@ -45,12 +47,34 @@ def baseline_with(blood_mmol_l, myocardium_mmol_l, gain=1.0):
     return Baseline(blood=blood * coil, myocardium=wall * coil)
 
 
-def test_what_is_left_is_recovered_from_the_raised_baseline():
-    left = Residual(blood_mmol_l=0.2, myocardium_mmol_l=0.08)
-    raised = baseline_with(left.blood_mmol_l, left.myocardium_mmol_l)
+@pytest.mark.parametrize("blood_mmol_l", [0.15, 0.3, 0.6])
+def test_what_is_left_is_recovered_from_the_raised_baseline(blood_mmol_l):
+    raised = baseline_with(blood_mmol_l, SHARE_OF_BLOOD * blood_mmol_l)
     found = residual(raised, baseline_with(0.0, 0.0), PHYSICS)
-    assert found.blood_mmol_l == pytest.approx(left.blood_mmol_l, rel=0.01)
-    assert found.myocardium_mmol_l == pytest.approx(left.myocardium_mmol_l, rel=0.01)
+    assert found.blood_mmol_l == pytest.approx(blood_mmol_l, rel=0.02)
+    assert found.myocardium_mmol_l == pytest.approx(SHARE_OF_BLOOD * blood_mmol_l, rel=0.03)
+
+
+def test_the_wall_is_known_better_with_the_blood_than_alone():
+    rng = np.random.default_rng(0)
+    truth = 0.3
+    native, raised = baseline_with(0.0, 0.0), baseline_with(truth, SHARE_OF_BLOOD * truth)
+    together, alone = [], []
+    for _ in range(40):
+        blood, wall = np.exp(rng.normal(0.0, 0.04, 2))
+        noisy = Baseline(blood=raised.blood * blood, myocardium=raised.myocardium * wall)
+        together.append(residual(noisy, native, PHYSICS).myocardium_mmol_l)
+        alone.append(_wall_alone(noisy, native))
+    assert np.std(together) < 0.9 * np.std(alone)
+    assert np.mean(together) == pytest.approx(SHARE_OF_BLOOD * truth, rel=0.05)
+
+
+def _wall_alone(raised, native):
+    grid = np.linspace(-0.5, 1.0, 2001)
+    medium = signal_model.myocardium(PHYSICS)
+    rises = signal_model.magnitude(grid, PHYSICS.readout, medium)
+    rises = rises / signal_model.magnitude(np.array(0.0), PHYSICS.readout, medium)
+    return float(np.interp(np.median(raised.myocardium / native.myocardium), rises, grid))
 
 
 def test_the_first_injection_has_nothing_left_from_an_earlier_one():
@@ -81,6 +105,7 @@ def test_only_frames_before_the_bolus_make_the_baseline():
     pool = np.zeros((4, 4), bool)
     pool[:2] = True
     regions = Regions(myocardium=~pool, lv_pool=pool, rv_pool=np.zeros((4, 4), bool))
-    found = measure_baseline([frames], [regions], [np.arange(10.0)], arrival_s=4.5)
+    one = PerfusionSlice(frames=frames, time_s=np.arange(10.0), geometry=geometry())
+    found = measure_baseline([one], [frames], [regions], arrival_s=4.5)
     assert found.blood == pytest.approx([1.0])
     assert found.myocardium == pytest.approx([1.0])
