@@ -241,6 +241,10 @@ class Results(_Settings):
     """What the result objects say and which are sent."""
 
     series_number_base: Annotated[int, Field(ge=1, le=90000)] = 9000
+    superseding: Literal["rejection-note", "statement"] = "rejection-note"
+    """How a PACS learns that later results replace earlier ones: the new report says so and names
+    the old one; a rejection note (Key Object Selection, IHE IOCM) also takes the old objects out of
+    sight, where the PACS knows it."""
     objects: tuple[ObjectKind, ...] = (
         "reference",
         "segmentation",

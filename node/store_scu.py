@@ -16,6 +16,8 @@ from pynetdicom.association import Association
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import PresentationContext
 
+from node.index.ledger import NO_ANSWER
+
 log = logging.getLogger(__name__)
 
 
@@ -214,7 +216,7 @@ def _send(association: Association, instance: Instance) -> Answer:
     except (OSError, RuntimeError):
         return _later("lost connection, or the file cannot be read now")
     if "Status" not in reply:
-        return _later("no answer to C-STORE: timeout, abort or lost connection")
+        return _later(NO_ANSWER)
     return meaning(reply.Status)
 
 

@@ -10,6 +10,7 @@ from node.audit import AuditTrail
 from node.config import Config
 from node.deliver.attempt import Deliverer
 from node.deliver.confirm import Confirmer
+from node.deliver.rejection import release_notes
 from node.deliver.rounds import Errand
 from node.engine import Engine, Lane
 from node.index import confirmations, ledger
@@ -46,8 +47,12 @@ class Worker:
         self._audit = AuditTrail(config.audit, config.storage, ae_title=config.receive.ae_title)
         self._study = StudyWork(self._index, config, audit=self._audit, command=command)
         destinations = [destination.name for destination in config.delivery.destinations]
-        asked = [d.name for d in config.delivery.destinations if d.confirm != "none"]
-        self._errands = {self._delivery(destinations): destinations, self._question(asked): asked}
+        self._asked = [d.name for d in config.delivery.destinations if d.confirm != "none"]
+        self._results = Folders(config.storage).results
+        self._errands = {
+            self._delivery(destinations): destinations,
+            self._question(self._asked): self._asked,
+        }
         self._engine = Engine(
             config.storage.database_url or f"sqlite:///{config.storage.directory}/engine.sqlite",
             locks=config.storage.directory / "workers",
@@ -82,6 +87,7 @@ class Worker:
         sweep.freeze_complete_studies(self._index, self._config.completion, now_s)
         live = self._engine.live()
         sweep.drive_jobs(self._index, self._engine, live, now_s)
+        release_notes(self._index, self._results, confirmed_at=self._asked, now_s=now_s)
         for errand in self._errands:
             errand.drive(self._engine, live, now_s)
 
@@ -102,8 +108,7 @@ class Worker:
 
     def _delivery(self, destinations: Collection[str]) -> Errand:
         index = self._index
-        results = Folders(self._config.storage).results
-        deliverer = Deliverer(index, self._config, results=results, audit=self._audit)
+        deliverer = Deliverer(index, self._config, results=self._results, audit=self._audit)
 
         def waiting() -> list[Consignment]:
             # Rows of a destination that left the configuration stay until it comes back.
@@ -120,8 +125,7 @@ class Worker:
 
     def _question(self, destinations: Collection[str]) -> Errand:
         index = self._index
-        results = Folders(self._config.storage).results
-        confirmer = Confirmer(index, self._config, results=results)
+        confirmer = Confirmer(index, self._config, results=self._results)
         return Errand(
             name="confirm",
             waiting=lambda: confirmations.questions(index, destinations),

@@ -94,6 +94,7 @@ class Pacs:
         self.stored: Counter[str] = Counter()
         self.offered: Counter[str] = Counter()
         self.comments: dict[str, str] = {}
+        self.classes: dict[str, str] = {}
         self.asked: list[Dataset] = []
         self._connections: list[socket.socket] = []
         self.reports = True
@@ -148,6 +149,7 @@ class Pacs:
         status = self.answer(event)
         if status >> 12 in (0x0, 0xB):
             self.stored[uid] += 1
+            self.classes[uid] = event.request.AffectedSOPClassUID
             self.comments[uid] = str(event.dataset.get("ImageComments", ""))
         return status
 

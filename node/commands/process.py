@@ -19,6 +19,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MMHG",
         help="systolic pressure at rest, to correct rest flow for the work of the heart",
     )
+    parser.add_argument(
+        "--replaces",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="results made before of the same study, which the new ones replace; named after their "
+        "revision; may be given again, the oldest first",
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
@@ -30,7 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
     config = load_config(arguments.config)
     if arguments.rest_systolic is not None:
         config = with_rest_systolic(config, arguments.rest_systolic)
-    outcome = process_study(arguments.study, arguments.out, config, _to_stderr)
+    outcome = process_study(
+        arguments.study, arguments.out, config, _to_stderr, replaces=arguments.replaces
+    )
     if arguments.json:
         print(json.dumps(summary(outcome), indent=2, allow_nan=False))
     else:

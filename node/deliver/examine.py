@@ -26,6 +26,8 @@ SOP_CLASSES: Mapping[str, str] = {
     "motion": "1.2.840.10008.5.1.4.1.1.4",
 }
 
+REJECTION_NOTE = UID("1.2.840.10008.5.1.4.1.1.88.59")  # Key Object Selection Document Storage
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
@@ -40,7 +42,7 @@ def examine_destination(destination: Destination, config: Config) -> Iterator[Fi
     peer = peer_of(destination, config)
     contexts = [
         build_context(sop_class, list(peer.plain_syntaxes))
-        for sop_class in dict.fromkeys(SOP_CLASSES.values())
+        for sop_class in dict.fromkeys([*SOP_CLASSES.values(), REJECTION_NOTE])
     ]
     try:
         with associated(peer, [build_context(VERIFICATION), *contexts]) as association:
@@ -49,11 +51,14 @@ def examine_destination(destination: Destination, config: Config) -> Iterator[Fi
                 and association.send_c_echo().get("Status") == 0x0000
             )
             yield Finding(good=answers, text=f"C-ECHO {'answered' if answers else 'not answered'}")
+            takes_notes = _takes(association, REJECTION_NOTE)
             accepted = {kind for kind, uid in SOP_CLASSES.items() if _takes(association, UID(uid))}
     except NoAssociationError as error:
         yield Finding(good=False, text=str(error))
         return
     yield from _what_it_gets(destination, accepted)
+    if config.results.superseding == "rejection-note":
+        yield _about_notes(takes_notes=takes_notes)
 
 
 def _takes(association: Association, sop_class: UID) -> bool:
@@ -75,6 +80,16 @@ def _what_it_gets(destination: Destination, accepted: Collection[str]) -> Iterat
             yield Finding(
                 good=True, text=f"{kind}: does not accept {name}; {instead} stands in for it"
             )
+
+
+def _about_notes(*, takes_notes: bool) -> Finding:
+    if takes_notes:
+        return Finding(good=True, text="replaced results: accepts the note that rejects them")
+    return Finding(
+        good=False,
+        text="replaced results: does not accept Key Object Selections, so they would stay visible; "
+        "set results.superseding to statement",
+    )
 
 
 def examine_storage(config: Config) -> Iterator[Finding]:

@@ -135,6 +135,14 @@ QUALITATIVE_EVALUATIONS: Final = Code("C0034375", "UMLS", "Qualitative Evaluatio
 COMMENT: Final = Code("121106", "DCM", "Comment")
 RECOMMENDATION: Final = Code("121075", "DCM", "Recommendation")
 
+# Replaced results: CID 7009, 7010, 7011, TID 2010
+REPLACED_REPORT: Final = Code("121360", "DCM", "Replaced report")
+REJECTED: Final = Code("113001", "DCM", "Rejected for Quality Reasons")
+TITLE_MODIFIER: Final = Code("113011", "DCM", "Document Title Modifier")
+OTHER_FAILURE: Final = Code("111220", "DCM", "Other failure")  # none says "incomplete"
+KEY_OBJECT_DESCRIPTION: Final = Code("113012", "DCM", "Key Object Description")
+SOURCE: Final = Code("260753009", "SCT", "Source")
+
 
 def item(code: Code) -> Dataset:
     """Write a concept as an item of a code sequence."""

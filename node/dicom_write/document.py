@@ -74,7 +74,7 @@ def document(
     evidence: Sequence[Dataset] = (),
     template: str | None = None,
 ) -> Dataset:
-    """Make a document of a title and its items.
+    """Make a report of a title and its items; it names the reports that it replaces.
 
     Parameters
     ----------
@@ -83,37 +83,81 @@ def document(
     template
         Identifier of the root's template in PS3.16.
     """
-    root = ContainerContentItem(name=title, template_id=template)
-    root.ContentSequence = ContentSequence(items)
-    dataset = new_object(
+    latest = provenance.replacing.latest
+    replaced = () if latest is None else latest.reports
+    history = [provenance.uids.key_of(sorted(_uids(replaced)))] if replaced else []
+    dataset = structured(
         provenance,
         sop_class_uid,
+        title,
+        items,
         modality="SR",
-        series=("document", what),
-        series_number=provenance.series_number(0, KIND),
+        series=("document", what, *history),
+        kind=KIND,
         series_description=series_description,
+        evidence=evidence,
+        template=template,
     )
-    del dataset.BodyPartExamined  # a document shows no body part
-    dataset.ReferencedPerformedProcedureStepSequence = []
     dataset.PerformedProcedureCodeSequence = []
     dataset.CompletionFlag = "COMPLETE"
     dataset.PreliminaryFlag = "PRELIMINARY"
     dataset.VerificationFlag = "UNVERIFIED"
     dataset.CodingSchemeIdentificationSequence = [codes.private_scheme()]
+    if replaced:
+        dataset.PredecessorDocumentsSequence = [
+            _references(dataset, replaced, codes.REPLACED_REPORT)
+        ]
+    return dataset
+
+
+def structured(
+    provenance: Provenance,
+    sop_class_uid: UID,
+    title: Code,
+    items: Sequence[ContentItem],
+    *,
+    modality: str,
+    series: tuple[object, ...],
+    kind: int,
+    series_description: str,
+    evidence: Sequence[Dataset],
+    template: str | None,
+) -> Dataset:
+    """Make what reports and notes share: a series of one object that holds a tree of items."""
+    root = ContainerContentItem(name=title, template_id=template)
+    root.ContentSequence = ContentSequence(items)
+    dataset = new_object(
+        provenance,
+        sop_class_uid,
+        modality=modality,
+        series=series,
+        series_number=provenance.series_number(0, kind),
+        series_description=series_description,
+    )
+    del dataset.BodyPartExamined  # a document shows no body part
+    dataset.ReferencedPerformedProcedureStepSequence = []
     if evidence:
-        dataset.CurrentRequestedProcedureEvidenceSequence = [_evidence(dataset, evidence)]
+        dataset.CurrentRequestedProcedureEvidenceSequence = [_references(dataset, evidence)]
     for element in root:
         dataset[element.tag] = element
     return dataset
 
 
-def _evidence(document_dataset: Dataset, evidence: Sequence[Dataset]) -> Dataset:
-    """List what is referred to, series by series (PS3.3 C.17.2.1)."""
+def _uids(objects: Sequence[Dataset]) -> list[str]:
+    return [str(one.SOPInstanceUID) for one in objects]
+
+
+def _references(
+    document_dataset: Dataset, objects: Sequence[Dataset], purpose: Code | None = None
+) -> Dataset:
+    """List objects of the study, series by series (PS3.3 C.17.2.1)."""
     by_series: dict[str, list[Dataset]] = {}
-    for one in evidence:
+    for one in objects:
         reference = Dataset()
         reference.ReferencedSOPClassUID = one.SOPClassUID
         reference.ReferencedSOPInstanceUID = one.SOPInstanceUID
+        if purpose is not None:
+            reference.PurposeOfReferenceCodeSequence = [codes.item(purpose)]
         by_series.setdefault(one.SeriesInstanceUID, []).append(reference)
     item = Dataset()
     item.StudyInstanceUID = document_dataset.StudyInstanceUID

@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 
 from node.config import Results
 from node.dicom_write.booklet import encode_booklet
+from node.dicom_write.earlier import Replacing
 from node.dicom_write.mbf_image import encode_mbf_image
 from node.dicom_write.motion import encode_motion
 from node.dicom_write.narrative import Sections, no_number_reasons, sections
@@ -24,6 +25,7 @@ from node.dicom_write.parametric_map import MBF, MBF_SD, encode_parametric_map
 from node.dicom_write.picture import encode_pictures
 from node.dicom_write.provenance import Provenance
 from node.dicom_write.reference import encode_reference
+from node.dicom_write.rejection import encode_rejection
 from node.dicom_write.report import encode_report
 from node.dicom_write.report_groups import PassObjects
 from node.dicom_write.segmentation import encode_aha, encode_tissues
@@ -35,7 +37,13 @@ from pipeline.result import PerfusionResult
 
 
 def encode_results(
-    result: PerfusionResult, read: ReadStudy, config: Results, *, version: str, settings: str
+    result: PerfusionResult,
+    read: ReadStudy,
+    config: Results,
+    *,
+    version: str,
+    settings: str,
+    replacing: Replacing | None = None,
 ) -> list[Dataset]:
     """Encode everything that `config` asks for.
 
@@ -47,13 +55,17 @@ def encode_results(
         Of the algorithm.
     settings
         Of the analysis, as readable text. The identifiers depend on both.
+    replacing
+        What was made before of the same study.
 
     Raises
     ------
     EncodingError
         The result does not belong to the study.
     """
-    provenance = provenance_of(read, config, version=version, settings=settings)
+    provenance = provenance_of(
+        read, config, version=version, settings=settings, replacing=replacing
+    )
     wanted = frozenset(config.objects)
     passes: list[PassObjects] = []
     objects: list[Dataset] = []
@@ -66,7 +78,7 @@ def encode_results(
         passes.append(PassObjects(analysed))
         objects.extend(_objects_of_pass(passes[-1], wanted, provenance))
     if result.first_passes:
-        told = sections(result, read, settings)
+        told = sections(result, read, settings, provenance.replacing.sentences)
         objects.extend(_pages(result, told, wanted, provenance))
         if "report" in wanted:
             objects.append(encode_report(result, passes, told, provenance))
@@ -74,6 +86,8 @@ def encode_results(
         for one in passes:
             for number in range(len(one.analysed.stacks)):
                 objects.extend(encode_motion(one.analysed, number, provenance))
+    if config.superseding == "rejection-note":
+        objects.extend(encode_rejection(provenance, objects))
     return objects
 
 
@@ -92,19 +106,29 @@ def _pages(
         yield encode_booklet(pages, provenance, what=what)
 
 
-def provenance_of(read: ReadStudy, config: Results, *, version: str, settings: str) -> Provenance:
-    """Say where the results come from and what made them."""
+def provenance_of(
+    read: ReadStudy,
+    config: Results,
+    *,
+    version: str,
+    settings: str,
+    replacing: Replacing | None = None,
+) -> Provenance:
+    """Say where the results come from, what made them and what they replace."""
     slices = list(_slices(read))
+    replacing = replacing or Replacing()
+    form = config.model_dump_json(exclude={"superseding"})  # which changes no object
     return Provenance(
         headers=tuple(one.header() for one in slices),
         uids=Uids.of(
             (frame.sop_instance_uid for one in slices for frame in _frames(one)),
             version,
-            f"{settings}\n{config.model_dump_json()}",
+            f"{settings}\n{form}{replacing.salt}",
         ),
         version=version,
         settings=settings,
         series_number_base=config.series_number_base,
+        replacing=replacing,
     )
 
 

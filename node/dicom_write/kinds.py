@@ -7,6 +7,7 @@ from pydicom.uid import (
     BasicTextSRStorage,
     ComprehensiveSRStorage,
     EncapsulatedPDFStorage,
+    KeyObjectSelectionDocumentStorage,
     MRImageStorage,
     ParametricMapStorage,
     SecondaryCaptureImageStorage,
@@ -15,10 +16,14 @@ from pydicom.uid import (
 
 from node.errors import EncodingError
 
+REJECTION: Final = "rejection"
+"""The note by which a PACS takes replaced results out of sight; sent where they are."""
+
 _BY_CLASS: Final = {
     BasicTextSRStorage: "report",
     ComprehensiveSRStorage: "report",
     EncapsulatedPDFStorage: "pdf",
+    KeyObjectSelectionDocumentStorage: REJECTION,
     ParametricMapStorage: "parametric-map",
     SecondaryCaptureImageStorage: "pictures",
     SegmentationStorage: "segmentation",

@@ -31,12 +31,15 @@ _PHYSICS = (
 """Field of `Physics`, its name in words, factor to the unit shown (None: text), unit."""
 
 
-def sections(result: PerfusionResult, read: ReadStudy, settings: str) -> Sections:
+def sections(
+    result: PerfusionResult, read: ReadStudy, settings: str, replaces: Sequence[str] = ()
+) -> Sections:
     """Say what was found doubtful, what could not be analysed, and how the rest was done."""
     by_label = {one.label: one for one in read.study.first_passes}
     return [
         (heading, sentences)
         for heading, sentences in (
+            ("Replaces", replaces),
             ("Ischaemic burden", [one.sentence for one in result.burden]),
             ("Work of the heart", work_sentences(result.first_passes)),
             ("Warnings", _warnings(result)),

@@ -10,8 +10,10 @@ from pydicom.uid import BasicTextSRStorage
 
 from node.dicom_write import codes
 from node.dicom_write.document import container, document, language, observer, text
+from node.dicom_write.earlier import Replacing
 from node.dicom_write.picture import encode_pictures
 from node.dicom_write.provenance import NOTICE, Provenance
+from node.dicom_write.rejection import encode_rejection
 from node.dicom_write.uids import Uids
 from node.pictures import text_pages
 
@@ -47,6 +49,8 @@ def encode_not_analysed(
     settings: str,
     series_number_base: int,
     needed: Sequence[str] = NEEDED,
+    replacing: Replacing | None = None,
+    rejection_note: bool = True,
 ) -> list[Dataset]:
     """Say in the study why there are no numbers: one Secondary Capture and one Basic Text SR.
 
@@ -58,24 +62,35 @@ def encode_not_analysed(
         Sentences, without patient data.
     instances
         SOP Instance UIDs of everything that was looked at.
+    replacing
+        What was made before of the same study.
+    rejection_note
+        Whether a note rejects what is replaced.
     """
+    replacing = replacing or Replacing()
     provenance = Provenance(
         headers=(header,),
-        uids=Uids.of([*instances, *reasons], version, settings),
+        uids=Uids.of([*instances, *reasons], version, f"{settings}{replacing.salt}"),
         version=version,
         settings=settings,
         series_number_base=series_number_base,
+        replacing=replacing,
     )
-    return encode_no_numbers(provenance, reasons, needed)
+    objects = encode_no_numbers(provenance, reasons, needed)
+    return [*objects, *encode_rejection(provenance, objects)] if rejection_note else objects
 
 
 def encode_no_numbers(
     provenance: Provenance, reasons: Sequence[str], needed: Sequence[str], title: str = TITLE
 ) -> list[Dataset]:
     """Make the page and the report."""
-    pages = text_pages(title, [("Because", reasons), ("Needed", needed)], provenance.version)
+    told = [("Because", reasons), ("Needed", needed)]
+    if provenance.replacing.latest is not None:
+        told.append(("Replaces", provenance.replacing.sentences))
+    pages = text_pages(title, told, provenance.version)
     description = f"{title} RESEARCH"
-    what = f"no numbers {provenance.uids.key_of((title, tuple(reasons), tuple(needed)))}"
+    words = (title, *(tuple(sentences) for _, sentences in told))
+    what = f"no numbers {provenance.uids.key_of(words)}"
     pictures = encode_pictures(pages, provenance, what=what, series_description=description)
     return [*pictures, _report(provenance, reasons, needed, title, what)]
 
@@ -89,6 +104,7 @@ def _report(
 ) -> Dataset:
     findings = [text(codes.FINDING, f"{title}, because: {reason}") for reason in reasons]
     advice = [text(codes.RECOMMENDATION, sentence) for sentence in (*needed, NOTICE)]
+    findings += [text(codes.COMMENT, sentence) for sentence in provenance.replacing.sentences]
     return document(
         provenance,
         BasicTextSRStorage,

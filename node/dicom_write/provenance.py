@@ -8,12 +8,13 @@ import copy
 import datetime as dt
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from node.dicom_write import codes
+from node.dicom_write.earlier import Replacing
 from node.dicom_write.text import ascii_text
 from node.dicom_write.uids import Uids
 
@@ -100,6 +101,7 @@ class Provenance:
     settings: str
     """Readable; part of what the identifiers depend on."""
     series_number_base: int
+    replacing: Replacing = field(default_factory=Replacing)
 
     @property
     def stamp(self) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from node.index.ledger import (
     DELIVERY,
+    REJECTION,
     Consignment,
     Delivery,
     DeliveryState,
@@ -34,13 +35,14 @@ class Confirmation(StrEnum):
     """Asked in vain for as long as the configuration says, or the destination cannot tell."""
 
 
-_OPEN = (Confirmation.NONE, Confirmation.ASKED)
+OPEN = (Confirmation.NONE, Confirmation.ASKED)
+"""Not answered yet."""
 
 
 def questions(index: sa.Engine, destinations: Collection[str]) -> tuple[Consignment, ...]:
     """Find what these destinations are to be asked about, the most urgent first."""
     key = (DELIVERY.c.study_uid, DELIVERY.c.revision, DELIVERY.c.destination)
-    asked = sa.and_(DELIVERY.c.state == DeliveryState.STORED, DELIVERY.c.confirmation.in_(_OPEN))
+    asked = sa.and_(*_unanswered())
     next_try_s = sa.func.min(sa.case((asked, DELIVERY.c.next_try_s)))
     query = (
         sa.select(*key, sa.func.max(DELIVERY.c.questions), next_try_s)
@@ -61,6 +63,15 @@ def questions(index: sa.Engine, destinations: Collection[str]) -> tuple[Consignm
         )  # fmt: skip
 
 
+def _unanswered() -> tuple[sa.ColumnElement[bool], ...]:
+    """Conditions for rows to ask about. A PACS that acts on a rejection note may hide the note."""
+    return (
+        DELIVERY.c.state == DeliveryState.STORED,
+        DELIVERY.c.kind != REJECTION,
+        DELIVERY.c.confirmation.in_(OPEN),
+    )
+
+
 def claim_question(
     index: sa.Engine, consignment: Consignment, *, transaction_uid: str, ask_again_s: float
 ) -> None:
@@ -68,8 +79,8 @@ def claim_question(
     with index.begin() as connection:
         connection.execute(
             DELIVERY.update()
-            .where(*belongs(consignment), DELIVERY.c.state == DeliveryState.STORED)
-            .where(DELIVERY.c.confirmation.in_(_OPEN), DELIVERY.c.questions <= consignment.round)
+            .where(*belongs(consignment), *_unanswered())
+            .where(DELIVERY.c.questions <= consignment.round)
             .values(
                 confirmation=Confirmation.ASKED,
                 questions=consignment.round + 1,

@@ -4,7 +4,15 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from node.index.ledger import DELIVERY, DeliveryState, Result
+from node.index.arrivals import LOCK_STUDY
+from node.index.ledger import (
+    DELIVERY,
+    NO_ANSWER,
+    REJECTION,
+    UNDER_WAY,
+    DeliveryState,
+    Result,
+)
 from node.index.tables import INSTANCE, METADATA, reading
 
 RESULT = sa.Table(
@@ -27,8 +35,10 @@ def register(
     *,
     first_states: Mapping[str, Mapping[str, DeliveryState]],
     now_s: float,
-) -> None:
+) -> bool:
     """Enter results and their deliveries; what is entered already stays as it is.
+
+    False, and nothing is entered: later images are here, whose revision speaks for the study.
 
     Parameters
     ----------
@@ -37,30 +47,81 @@ def register(
         not go there.
     """
     with index.begin() as connection:
+        study = connection.execute(LOCK_STUDY, {"uid": study_uid}).one_or_none()
+        if study is not None and study.revision > revision:
+            return False
         for result in results:
             _enter_result(connection, study_uid, revision, result)
-            for destination, states in first_states.items():
-                if result.kind in states:
-                    _enter_delivery(
-                        connection,
-                        study_uid,
-                        revision,
-                        result,
-                        destination,
-                        states[result.kind],
-                        now_s,
-                    )
-        # What an earlier revision has not sent by now, this one speaks for.
-        connection.execute(
-            DELIVERY.update()
-            .where(DELIVERY.c.study_uid == study_uid, DELIVERY.c.revision < revision)
-            .where(DELIVERY.c.state.in_((DeliveryState.PENDING, DeliveryState.HELD)))
-            .values(
-                state=DeliveryState.SUPERSEDED,
-                reason=f"replaced by revision {revision}",
-                changed_s=now_s,
-            )
+            first = {
+                destination: states[result.kind]
+                for destination, states in first_states.items()
+                if result.kind in states
+            }
+            if result.kind == REJECTION:
+                first = _where_earlier_results_went(connection, study_uid, revision)
+            for destination, state in first.items():
+                _enter_delivery(connection, study_uid, revision, result, destination, state, now_s)
+        _supersede_earlier(connection, study_uid, revision, now_s)
+    return True
+
+
+def revisions_with_results(index: sa.Engine, study_uid: str, before: int) -> tuple[int, ...]:
+    """Return the revisions before one that made results, the oldest first."""
+    query = (
+        sa.select(RESULT.c.revision)
+        .where(RESULT.c.study_uid == study_uid, RESULT.c.revision < before)
+        .distinct()
+        .order_by(RESULT.c.revision)
+    )
+    with reading(index) as connection:
+        return tuple(connection.scalars(query))
+
+
+def result_files(index: sa.Engine, study_uid: str, revision: int) -> tuple[str, ...]:
+    """Return the files of what a revision made, relative to the folder of results, in order."""
+    query = (
+        sa.select(RESULT.c.file)
+        .where(RESULT.c.study_uid == study_uid, RESULT.c.revision == revision)
+        .order_by(RESULT.c.file)
+    )
+    with reading(index) as connection:
+        return tuple(connection.scalars(query))
+
+
+def _where_earlier_results_went(
+    connection: sa.Connection, study_uid: str, revision: int
+) -> dict[str, DeliveryState]:
+    """Find the destinations that may have to hear that earlier results are replaced.
+
+    Whatever a destination's rules let it have: it has the earlier ones.
+    """
+    destinations = connection.scalars(
+        sa.select(DELIVERY.c.destination)
+        .where(DELIVERY.c.study_uid == study_uid, DELIVERY.c.revision < revision)
+        .distinct()
+    )
+    return dict.fromkeys(destinations, DeliveryState.HELD)
+
+
+def _supersede_earlier(
+    connection: sa.Connection, study_uid: str, revision: int, now_s: float
+) -> None:
+    """End what an earlier revision has not sent by now: this one speaks for it.
+
+    What may have arrived without an answer is brought to its end first, so that it can be
+    rejected; and an earlier note rejects still what was there before it.
+    """
+    connection.execute(
+        DELIVERY.update()
+        .where(DELIVERY.c.study_uid == study_uid, DELIVERY.c.revision < revision)
+        .where(DELIVERY.c.state.in_((DeliveryState.PENDING, DeliveryState.HELD)))
+        .where(DELIVERY.c.kind != REJECTION, DELIVERY.c.reason.not_in((UNDER_WAY, NO_ANSWER)))
+        .values(
+            state=DeliveryState.SUPERSEDED,
+            reason=f"replaced by revision {revision}",
+            changed_s=now_s,
         )
+    )
 
 
 def brings_only_own_results(index: sa.Engine, study_uid: str, revision: int) -> bool:

@@ -10,7 +10,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 
 from node.index.arrivals import freeze_in
-from node.index.tables import INSTANCE, METADATA, STUDY, reading
+from node.index.tables import INSTANCE, METADATA, reading
 
 
 class JobState(StrEnum):
@@ -198,13 +198,6 @@ def cancel_job(index: sa.Engine, study_uid: str, revision: int, now_s: float) ->
         reason="cancelled by a person",
         changed_s=now_s,
     )
-
-
-def has_later_images(index: sa.Engine, study_uid: str, revision: int) -> bool:
-    """Whether images came after this revision was frozen."""
-    newest = sa.select(STUDY.c.revision).where(STUDY.c.study_uid == study_uid)
-    with reading(index) as connection:
-        return bool((connection.scalar(newest) or 0) > revision)
 
 
 def senders(index: sa.Engine, study_uid: str, revision: int) -> frozenset[str]:

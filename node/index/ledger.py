@@ -12,6 +12,14 @@ import sqlalchemy as sa
 
 from node.index.tables import METADATA, reading
 
+REJECTION = "rejection"
+"""The kind of a note that takes replaced results out of sight; see `superseding`."""
+
+UNDER_WAY = "under way"
+"""The reason of a row from the claim of an attempt until its answer. A crash leaves it."""
+NO_ANSWER = "no answer to C-STORE: timeout, abort or lost connection"
+"""The reason of a row that was sent and not answered. Like a row under way, it may have arrived."""
+
 
 class DeliveryState(StrEnum):
     """The life of a delivery."""
@@ -21,7 +29,8 @@ class DeliveryState(StrEnum):
     STORED = "stored"
     """The destination has it; `status` may hold a warning (0xB000 ...)."""
     HELD = "held"
-    """Sent only if the destination refuses what it stands in for."""
+    """Sent only if the destination refuses what it stands in for; a rejection note, once the
+    destination has the results that replace what it rejects."""
     REFUSED = "refused"
     """Waits for a person: trying again cannot help."""
     EXPIRED = "expired"
@@ -107,6 +116,7 @@ def consignments(index: sa.Engine) -> tuple[Consignment, ...]:
     # The round counts the finished rows too, or a row that a person revives would reuse a key.
     query = (
         sa.select(*key, sa.func.max(DELIVERY.c.attempts), next_try_s)
+        .where(DELIVERY.c.study_uid.in_(sa.select(DELIVERY.c.study_uid).where(pending)))
         .group_by(*key)
         .having(sa.func.count(sa.case((pending, 1))) > 0)
         .order_by(next_try_s)
@@ -135,7 +145,7 @@ def claim(index: sa.Engine, consignment: Consignment, *, not_before_s: float) ->
             DELIVERY.update()
             .where(*belongs(consignment), DELIVERY.c.state == DeliveryState.PENDING)
             .where(DELIVERY.c.attempts <= consignment.round)
-            .values(attempts=consignment.round + 1, next_try_s=not_before_s)
+            .values(attempts=consignment.round + 1, next_try_s=not_before_s, reason=UNDER_WAY)
         )
 
 

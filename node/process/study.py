@@ -16,7 +16,14 @@ from pydicom.errors import InvalidDicomError
 from node import __version__
 from node.config import Analysis, Config
 from node.dicom_read import NoPerfusionError, ReadStudy, SetAside, read_study
-from node.dicom_write import encode_not_analysed, encode_results, write_results
+from node.dicom_write import (
+    encode_not_analysed,
+    encode_results,
+    make_replacing,
+    read_earlier,
+    write_results,
+)
+from node.dicom_write.earlier import EarlierResults, Replacing
 from node.dicom_write.kinds import kind_of
 from node.errors import UsageError
 from node.weights import anatomy_network
@@ -62,8 +69,21 @@ class Outcome:
     result: PerfusionResult | None = None
 
 
-def process_study(directory: Path, out: Path, config: Config, progress: Progress) -> Outcome:
+def process_study(
+    directory: Path,
+    out: Path,
+    config: Config,
+    progress: Progress,
+    *,
+    replaces: Sequence[Path] = (),
+) -> Outcome:
     """Analyse the DICOM files under `directory` and write the result objects to `out`.
+
+    Parameters
+    ----------
+    replaces
+        Folders of results that were made before of the same study, the oldest first, each named
+        after its revision.
 
     Raises
     ------
@@ -74,26 +94,31 @@ def process_study(directory: Path, out: Path, config: Config, progress: Progress
     """
     if not directory.is_dir():
         raise UsageError(f"the study directory {directory} does not exist")
+    earlier = [read_earlier(folder) for folder in replaces]
     files = sorted(path for path in directory.rglob("*") if path.is_file())
     progress(f"reading {len(files)} files")
     try:
         read = read_study(files, config.analysis)
     except NoPerfusionError as error:
-        return _say_nothing_found(error, files, out, config)
+        return _say_nothing_found(error, files, out, config, earlier)
     network = anatomy_network()
     result = analyse(read.study, network, _settings(config.analysis), progress)
     progress("writing results")
-    objects = encode_results(
-        result,
-        read,
-        config.results,
-        version=__version__,
-        settings=settings_text(config.analysis),
-    )
+
+    def make(replacing: Replacing) -> list[Dataset]:
+        return encode_results(
+            result,
+            read,
+            config.results,
+            version=__version__,
+            settings=settings_text(config.analysis),
+            replacing=replacing,
+        )
+
     return Outcome(
         status=Status.WITHHELD if result.withheld else Status.ANALYSED,
         reasons=withheld_reasons(result),
-        objects=_write(objects, out),
+        objects=_write(make_replacing(make, earlier), out),
         set_aside=read.set_aside,
         read=read,
         result=result,
@@ -126,21 +151,29 @@ def withheld_reasons(result: PerfusionResult) -> tuple[str, ...]:
 
 
 def _say_nothing_found(
-    error: NoPerfusionError, files: Sequence[Path], out: Path, config: Config
+    error: NoPerfusionError,
+    files: Sequence[Path],
+    out: Path,
+    config: Config,
+    earlier: Sequence[EarlierResults],
 ) -> Outcome:
     """Write the objects that say why, into the study of the first MR image, where there is one."""
     reasons = tuple(f"{item.what}: {item.reason}" for item in error.set_aside) or (str(error),)
     headers = [header for header in map(_header, files) if header is not None]
-    objects: list[Dataset] = []
-    if headers:
-        objects = encode_not_analysed(
+
+    def make(replacing: Replacing) -> list[Dataset]:
+        return encode_not_analysed(
             headers[0],
             reasons,
             instances=[str(header.SOPInstanceUID) for header in headers],
             version=__version__,
             settings=settings_text(config.analysis),
             series_number_base=config.results.series_number_base,
+            replacing=replacing,
+            rejection_note=config.results.superseding == "rejection-note",
         )
+
+    objects = make_replacing(make, earlier) if headers else []
     return Outcome(
         status=Status.NOTHING,
         reasons=reasons,

@@ -38,6 +38,7 @@ def run_analysis(
     study: Path,
     out: Path,
     *,
+    replaces: Sequence[Path] = (),
     timeout_s: float,
     wanted: Callable[[], bool],
 ) -> Outcome:
@@ -45,14 +46,17 @@ def run_analysis(
 
     Parameters
     ----------
+    replaces
+        Folders of earlier results, the oldest first.
     wanted
         Asked about once a second; the child is killed as soon as it says no.
     """
     deadline_s = time.monotonic() + timeout_s
     answer_file = out.with_suffix(".json")
+    earlier = [word for folder in replaces for word in ("--replaces", str(folder))]
     with answer_file.open("wb") as stdout:
         child = subprocess.Popen(  # noqa: S603  an argument list, no shell
-            [*command, str(study), "--out", str(out), "--json"],
+            [*command, str(study), "--out", str(out), "--json", *earlier],
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             env={**os.environ, PARENT: str(os.getpid())},

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from node.config import Storage
@@ -36,6 +37,14 @@ class Folders:
             made.rename(kept)
             _flush(kept.parent)
         return name
+
+    def link_results(self, files: Iterable[str], folder: Path) -> None:
+        """Fill a folder with hard links to results; may be repeated."""
+        folder.mkdir(exist_ok=True)
+        for file in files:
+            link = folder / Path(file).name
+            link.unlink(missing_ok=True)
+            link.hardlink_to(self.results / file)
 
     def drop_work(self, study_uid: str, revision: int, attempt: int) -> None:
         """Remove the scratch folder of one attempt."""

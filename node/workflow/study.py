@@ -111,17 +111,19 @@ class StudyWork:
         ticket = Ticket.from_key(key)
         images = self._link(ticket)
         out = self._work(ticket) / f"made-{time.monotonic_ns()}"
+        earlier = self._earlier(ticket)
         ended = run_analysis(
             self._command,
             images,
             out,
+            replaces=[self._link_results(ticket, revision) for revision in earlier],
             timeout_s=self._config.analysis.timeout_s,
             wanted=lambda: self._is_wanted(ticket),
         )
         if ended.answer is None:
             return {"failure": ended.failure, "repeat_helps": ended.repeat_helps}
         folder = self._folders.keep_results(out, ticket.study_uid, ticket.revision, ticket.attempt)
-        return {"answer": _essence(ended.answer), "folder": folder}
+        return {"answer": _essence(ended.answer), "folder": folder, "replaces": earlier}
 
     def conclude(self, key: str, outcome: dict[str, object]) -> str:
         """Enter the results and what is to be sent, and close the job; returns its state."""
@@ -129,12 +131,12 @@ class StudyWork:
         if "answer" not in outcome:
             return self._give_up(ticket, str(outcome["failure"]), bool(outcome["repeat_helps"]))
         answer = cast("dict[str, object]", outcome["answer"])
+        if outcome["replaces"] != self._earlier(ticket):
+            return self._give_up(ticket, "an earlier revision ended meanwhile", repeat_helps=True)
         verdict, reason = str(answer["status"]), str(answer["reason"])
         state = JobState.DONE
-        if jobs.has_later_images(self._index, ticket.study_uid, ticket.revision):
+        if not self._register(ticket, verdict, _results(answer, str(outcome["folder"]))):
             state, reason = JobState.SUPERSEDED, "later images came before the results were sent"
-        else:
-            self._register(ticket, verdict, _results(answer, str(outcome["folder"])))
         jobs.end_job(
             self._index,
             *_place(key),
@@ -146,10 +148,10 @@ class StudyWork:
         log.info("study %s revision %d: %s, %s", ticket.study_uid, ticket.revision, state, verdict)
         return state
 
-    def _register(self, ticket: Ticket, verdict: str, results: Sequence[Result]) -> None:
+    def _register(self, ticket: Ticket, verdict: str, results: Sequence[Result]) -> bool:
         kinds = {result.kind for result in results}
         senders = jobs.senders(self._index, ticket.study_uid, ticket.revision)
-        entry.register(
+        return entry.register(
             self._index,
             ticket.study_uid,
             ticket.revision,
@@ -187,6 +189,17 @@ class StudyWork:
         self._spool.link_study([row.file for row in rows], folder)
         log.info("study %s revision %d: %d images", ticket.study_uid, ticket.revision, len(rows))
         self._audit.instances_accessed(ticket.study_uid, Counter(row.sop_class_uid for row in rows))
+        return folder
+
+    def _earlier(self, ticket: Ticket) -> list[int]:
+        """Revisions whose results these replace."""
+        return list(entry.revisions_with_results(self._index, ticket.study_uid, ticket.revision))
+
+    def _link_results(self, ticket: Ticket, revision: int) -> Path:
+        """Give the analysis the results of an earlier revision, in a folder named after it."""
+        files = entry.result_files(self._index, ticket.study_uid, revision)
+        folder = self._work(ticket) / f"revision-{revision}"
+        self._folders.link_results(files, folder)
         return folder
 
     def _is_wanted(self, ticket: Ticket) -> bool:

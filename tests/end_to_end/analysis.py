@@ -33,20 +33,23 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--config")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--replaces", type=Path, action="append", default=[])
     arguments = parser.parse_args()
     images = [dcmread(path) for path in sorted(arguments.study.iterdir())]
     time.sleep(float(os.environ.get("ANALYSIS_SECONDS", "0")))
     uids = sorted(str(image.SOPInstanceUID) for image in images)
     arguments.out.mkdir()
     objects = []
-    for kind, sop_class in OBJECTS:
-        made = result(images[0], uids, kind, sop_class)
+    results = {kind: result(images[0], uids, kind, sop_class) for kind, sop_class in OBJECTS}
+    if arguments.replaces:
+        results["rejection"] = note(images[0], uids, arguments.replaces[-1], results)
+    for kind, made in results.items():
         made.save_as(arguments.out / f"{kind}.dcm", enforce_file_format=True)
         objects.append(
             {
                 "file": f"{kind}.dcm",
                 "kind": kind,
-                "sop_class_uid": str(sop_class),
+                "sop_class_uid": str(made.SOPClassUID),
                 "sop_instance_uid": str(made.SOPInstanceUID),
             }
         )
@@ -66,7 +69,28 @@ def result(image: Dataset, uids: list[str], kind: str, sop_class: str) -> Datase
     made.StudyInstanceUID = image.StudyInstanceUID
     made.SeriesInstanceUID = f"2.25.{int(digest[30:60], 16)}"
     made.ImageComments = f"{len(uids)} images"
+    if sop_class == MRImageStorage:
+        made.ImageType = ["DERIVED", "PRIMARY", "PERFUSION", "MBF"]
     return made
+
+
+def note(image: Dataset, uids: list[str], earlier: Path, made: dict[str, Dataset]) -> Dataset:
+    """The note that rejects earlier results, as the real analysis makes it."""
+    from node.dicom_write.earlier import Replacing, read_earlier
+    from node.dicom_write.provenance import Provenance
+    from node.dicom_write.rejection import encode_rejection
+    from node.dicom_write.uids import Uids
+
+    provenance = Provenance(
+        headers=(image,),
+        uids=Uids.of(uids, "0", ""),
+        version="0",
+        settings="",
+        series_number_base=9000,
+        replacing=Replacing(latest=read_earlier(earlier)),
+    )
+    [note] = encode_rejection(provenance, list(made.values()))
+    return note
 
 
 if __name__ == "__main__":

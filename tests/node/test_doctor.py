@@ -1,5 +1,9 @@
 import pytest
-from pydicom.uid import MRImageStorage, SecondaryCaptureImageStorage
+from pydicom.uid import (
+    KeyObjectSelectionDocumentStorage,
+    MRImageStorage,
+    SecondaryCaptureImageStorage,
+)
 from pynetdicom.sop_class import Verification
 
 from node.cli import main
@@ -36,12 +40,20 @@ def test_a_pacs_that_takes_everything_is_found_sound(doctor):
     assert "BAD" not in words
 
 
+POOR = [Verification, MRImageStorage, SecondaryCaptureImageStorage]
+
+
 def test_what_stands_in_for_an_object_is_said(doctor):
-    contexts = [Verification, MRImageStorage, SecondaryCaptureImageStorage]
-    code, words = doctor(Pacs(contexts=contexts).start())
+    code, words = doctor(Pacs(contexts=[*POOR, KeyObjectSelectionDocumentStorage]).start())
     assert code == 0
     assert "does not accept Parametric Map Storage; mbf-mr stands in for it" in words
     assert "does not accept Segmentation Storage; pictures stands in for it" in words
+
+
+def test_a_pacs_that_knows_no_rejection_notes_is_told_apart(doctor):
+    code, words = doctor(Pacs(contexts=POOR).start())
+    assert code == 1
+    assert "set results.superseding to statement" in words
 
 
 def test_what_cannot_be_delivered_at_all_is_bad(doctor):

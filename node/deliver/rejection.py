@@ -1,0 +1,101 @@
+"""Rejection notes, each in the form that fits its destination.
+
+The analysis made one note about everything that is replaced. A PACS may refuse a note as a whole
+when it lacks one of the objects, so each destination gets one about what it has.
+"""
+
+import hashlib
+import logging
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+import sqlalchemy as sa
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from node.index import superseding
+from node.index.ledger import Delivery
+
+log = logging.getLogger(__name__)
+
+
+def release_notes(
+    index: sa.Engine, results: Path, *, confirmed_at: Collection[str], now_s: float
+) -> None:
+    """Let those notes go whose destination has what replaces the old results.
+
+    Parameters
+    ----------
+    results
+        The folder of results.
+    confirmed_at
+        Destinations that are asked afterwards what they have.
+    """
+    for note in superseding.held_notes(index, confirmed_at=confirmed_at):
+        there = superseding.stored_at(index, note.study_uid, note.destination)
+        _release(index, results, note, there, now_s)
+
+
+def _release(
+    index: sa.Engine, results: Path, note: Delivery, there: Collection[str], now_s: float
+) -> None:
+    whole = dcmread(results / note.file)
+    rejected = _rejected_by(whole)
+    fitting = rejected & set(there)
+    log.info("%d replaced results at %s are rejected", len(fitting), note.destination)
+    if not fitting:
+        superseding.drop_note(index, note, now_s)
+        return
+    file = note.file
+    if fitting != rejected:
+        fit(whole, fitting)
+        path = Path(note.file)
+        file = str(path.with_name(f"{path.stem}-{note.destination}.dcm"))
+        _write(whole, results / file)
+    superseding.release_note(index, note, file, now_s)
+
+
+def fit(note: Dataset, there: Collection[str]) -> None:
+    """Let a note reject only what is there; it becomes another object."""
+    note.ContentSequence = [
+        item
+        for item in note.ContentSequence
+        if "ReferencedSOPSequence" not in item
+        or item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID in there
+    ]
+    for study in note.CurrentRequestedProcedureEvidenceSequence:
+        for series in study.ReferencedSeriesSequence:
+            series.ReferencedSOPSequence = [
+                one for one in series.ReferencedSOPSequence if one.ReferencedSOPInstanceUID in there
+            ]
+        study.ReferencedSeriesSequence = [
+            series for series in study.ReferencedSeriesSequence if series.ReferencedSOPSequence
+        ]
+    name = "/".join([note.SOPInstanceUID, *sorted(there)])
+    note.SOPInstanceUID = UID(f"2.25.{int(hashlib.sha256(name.encode()).hexdigest()[:32], 16)}")
+    note.file_meta.MediaStorageSOPInstanceUID = note.SOPInstanceUID
+
+
+def _rejected_by(note: Dataset) -> set[str]:
+    return {
+        str(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
+        for item in note.ContentSequence
+        if "ReferencedSOPSequence" in item
+    }
+
+
+def _write(note: Dataset, path: Path) -> None:
+    """Write and flush; the same again after a crash."""
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        note.save_as(file, enforce_file_format=True)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
