@@ -34,8 +34,8 @@ def draw_coil(
     raw = np.sqrt(power)
     middle = float(np.median(raw[(np.abs(x_mm) < 30) & (np.abs(y_mm) < 30)]))
     raw = raw / middle
-    kept = rng.choice([1.0, rng.uniform(0.0, 0.45)], p=[0.3, 0.7])
-    tilt = rng.normal((0.0025, 0.0), 0.004)
+    kept = rng.choice([1.0, rng.uniform(-0.05, 0.45)], p=[0.22, 0.78])
+    tilt = rng.normal((0.004, 0.0), 0.0045)
     bias = np.exp(np.clip(tilt[0] * x_mm + tilt[1] * y_mm, -0.5, 0.5))
     noise = raw ** (kept - 1.0) * bias
     return (raw**kept * bias).astype(np.float32), np.minimum(noise, 4.0).astype(np.float32)

@@ -92,11 +92,11 @@ class Contours:
 
 
 _KINDS = {  # share, epicardial radius [mm], wall [mm]
-    "normal": (0.50, (32.5, 39.0), (9.0, 12.5)),
-    "dilated": (0.16, (37.5, 43.0), (7.0, 9.2)),
-    "hypertrophic": (0.14, (33.5, 40.0), (13.5, 19.0)),
+    "normal": (0.48, (32.5, 39.0), (9.0, 12.5)),
+    "dilated": (0.16, (37.5, 44.5), (7.0, 9.4)),
+    "hypertrophic": (0.19, (33.5, 41.0), (13.5, 20.0)),
     "septal hypertrophy": (0.08, (32.5, 37.5), (8.6, 11.5)),
-    "small": (0.12, (27.5, 31.5), (7.6, 10.0)),
+    "small": (0.09, (27.5, 31.5), (7.6, 10.0)),
 }
 
 
@@ -120,7 +120,7 @@ def draw_heart(rng: Generator) -> Heart:
         * (1.0 + thick * bump(septum + 0.4, 2.5))
         * harmonics(rng, (0.13, 0.14, 0.09, 0.05, 0.03)),
         trabeculae=(lumps(rng, (3, 16)), lumps(rng, (3, 16))),
-        trabeculation=0.22 * rng.beta(0.9, 1.8),
+        trabeculation=0.34 * rng.beta(0.5, 1.45),
         papillaries=_draw_papillaries(rng),
         septum_rad=septum,
         rv_half_angle_rad=half,
@@ -200,8 +200,8 @@ def papillary_muscles(heart: Heart, cut: Contours, x_mm: FloatArray, y_mm: Float
         dx = x_mm - cut.centre_mm[0] - distance * cosine
         dy = y_mm - cut.centre_mm[1] - distance * sine
         grown = min(1.0, 4.0 * part + 0.4)
-        radial = min(muscle.half_axes_mm[0], 0.3 * cavity) * grown
-        across = min(muscle.half_axes_mm[1], 0.3 * cavity) * grown
+        radial = min(muscle.half_axes_mm[0], 0.36 * cavity) * grown
+        across = min(muscle.half_axes_mm[1], 0.36 * cavity) * grown
         inside |= ((dx * cosine + dy * sine) / radial) ** 2 + (
             (dy * cosine - dx * sine) / across
         ) ** 2 < 1.0
@@ -234,7 +234,7 @@ def _contract(
 
 def _draw_papillaries(rng: Generator) -> tuple[Papillary, ...]:
     """Draw an anterolateral and an inferoseptal group of one or two heads each."""
-    muscles = []
+    muscles, bulk = [], float(np.exp(rng.normal(0.0, 0.5)))
     for middle in (np.radians(-38.0), np.radians(105.0)):
         heads = 1 + int(rng.random() < 0.45)
         for head in range(heads):
@@ -242,7 +242,7 @@ def _draw_papillaries(rng: Generator) -> tuple[Papillary, ...]:
                 Papillary(
                     angle_rad=middle + rng.normal(0.0, 0.15) + 0.45 * (head - (heads - 1) / 2),
                     distance=rng.uniform(0.5, 0.72),
-                    half_axes_mm=(rng.uniform(3.5, 7.0), rng.uniform(2.8, 5.0)),
+                    half_axes_mm=(bulk * rng.uniform(3.5, 7.0), bulk * rng.uniform(2.8, 5.0)),
                     span=(rng.uniform(0.2, 0.35), rng.uniform(0.7, 0.85)),
                 )
             ]

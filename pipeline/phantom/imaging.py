@@ -27,6 +27,10 @@ class Acquisition:
     ghost: float
     """Share of the signal that acceleration leaves folded."""
     acceleration: int
+    trust: float
+    """How far the coils make up for the lines that a frame did not take, 1: wholly."""
+    floor: float
+    """Share of the mean power of the noise that is subtracted (correction of the noise floor)."""
     field_of_view: BoolArray
     """False where the scanner stores zeros (correction of distortion, rectangular field)."""
 
@@ -39,16 +43,15 @@ def k_space_weights(size: int, kept: float, taper: float) -> FloatArray:
     return weights
 
 
-def form_image(
+def signal_image(
     centre: FloatArray,
     slope: FloatArray,
     acquisition: Acquisition,
-    rng: Generator,
     *,
     fold: int = 1,
     drift_pixels: tuple[float, float] = (0.0, 0.0),
 ) -> FloatArray:
-    """Magnitude image of one frame [matrix, matrix].
+    """Complex image of one frame without noise [matrix, matrix].
 
     Parameters
     ----------
@@ -59,8 +62,6 @@ def form_image(
         lines are read, so that each line weighs the tissues anew (to first order).
     acquisition
         What the scanner does.
-    rng
-        For the noise.
     fold
         Sign of the folded part, which alternates where the sampling pattern does.
     drift_pixels
@@ -82,12 +83,22 @@ def form_image(
     if acquisition.ghost > 0:
         step = matrix // acquisition.acceleration
         real = real + fold * acquisition.ghost * np.roll(real, step, axis=acquisition.phase_axis)
-    power = (real + _noise(acquisition, weight, rng)) ** 2
-    power += (imaginary + _noise(acquisition, weight, rng)) ** 2
+    image: FloatArray = (real + 1j * imaginary).astype(np.complex64)
+    return image
+
+
+def magnitude_image(image: FloatArray, acquisition: Acquisition, rng: Generator) -> FloatArray:
+    """Magnitude of a complex image with noise [matrix, matrix]."""
+    weight = acquisition.row_weight[:, None] * acquisition.column_weight[None]
+    power = (image.real + _noise(acquisition, weight, rng)) ** 2
+    power += (image.imag + _noise(acquisition, weight, rng)) ** 2
     for _ in range(2 * (acquisition.n_channels - 1)):
         power += _noise(acquisition, weight, rng) ** 2
-    image: FloatArray = np.sqrt(power) * acquisition.field_of_view
-    return image
+    if acquisition.floor > 0:  # Gudbjartsson and Patz 1995 (doi 10.1002/mrm.1910340618)
+        mean_power = 2.0 * acquisition.n_channels * acquisition.noise_sd**2
+        power = np.maximum(power - acquisition.floor * mean_power, 0.0)
+    magnitude: FloatArray = np.sqrt(power) * acquisition.field_of_view
+    return magnitude
 
 
 def _cropped(fine: FloatArray, matrix: int) -> FloatArray:

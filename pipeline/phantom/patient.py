@@ -6,6 +6,7 @@ import numpy as np
 from numpy.random import Generator
 
 from pipeline import relaxation
+from pipeline.phantom.fields import EVEN, Fields, draw_fields
 from pipeline.phantom.flow import Defect, draw_defects
 from pipeline.phantom.geometry import Planning, draw_planning
 from pipeline.phantom.heart import Heart, contours, draw_heart
@@ -36,8 +37,10 @@ class Patient:
     """As the body and the scanner are."""
     nominal: Physics
     """As the header and the literature say."""
-    flip_scale: float
-    """True flip angle over the nominal one (B1)."""
+    fields: Fields
+    """B1 and B0 across the chest."""
+    blood_speed_mm_s: float
+    """Of blood through the slice while it is read, on average over a ventricle."""
     fat_share: float
     """What suppression leaves of the signal of fat."""
     stress_first: bool
@@ -55,7 +58,7 @@ def draw_patient(rng: Generator, settings: PhantomSettings) -> Patient:
     drawn_field, proton_density = float(rng.choice([1.5, 3.0])), bool(rng.random() < 0.3)
     field_of_view_mm = float(rng.uniform(300, 400))
     field = settings.field_strength_t or drawn_field
-    flip_scale = float(np.clip(rng.normal(1.0, 0.03 if field < 2 else 0.07), 0.8, 1.2))
+    fields, speed = draw_fields(rng, field), abs(rng.normal(0.0, 25.0))
     nominal = _nominal_physics(rng, field, settings)
     actual = _actual_physics(rng, nominal, haematocrit=rng.uniform(0.36, 0.48))
     fractions = _fractions(rng, settings.n_slices)
@@ -73,8 +76,9 @@ def draw_patient(rng: Generator, settings: PhantomSettings) -> Patient:
         thickness_mm=float(rng.choice([6.0, 8.0, 10.0], p=[0.1, 0.5, 0.4])),
         physics=actual,
         nominal=actual if settings.exact_physics else nominal,
-        flip_scale=1.0 if settings.exact_physics else flip_scale,
-        fat_share=float(rng.choice([1.0, rng.uniform(0.25, 0.9)])),
+        fields=EVEN if settings.exact_physics else fields,
+        blood_speed_mm_s=0.0 if settings.exact_physics else speed,
+        fat_share=float(rng.choice([1.0, rng.uniform(0.25, 0.9)], p=[0.65, 0.35])),
         stress_first=bool(rng.random() < 0.4),
         proton_density=proton_density
         if settings.proton_density is None
@@ -129,19 +133,19 @@ def _nominal_physics(rng: Generator, field: float, settings: PhantomSettings) ->
         else SequenceKind.BALANCED_SSFP
     )
     balanced = sequence is SequenceKind.BALANCED_SSFP
-    repetition_ms, pulses = round(rng.uniform(2.0, 2.8), 2), int(rng.integers(16, 30))
-    to_centre_ms = rng.uniform(65.0, 130.0)
+    repetition_ms, pulses = round(rng.uniform(1.9, 2.8), 2), int(rng.integers(7, 30))
+    # few lines before the centre of k-space (highly accelerated, partial Fourier), or many
+    to_centre_ms = float(np.exp(rng.uniform(np.log(32.0), np.log(135.0))))
     return Physics(
         field_strength_t=field,
         readout=Readout(
             sequence=sequence,
             repetition_time_s=repetition_ms * 1e-3,
-            echo_time_s=(repetition_ms / 2 if balanced else round(rng.uniform(0.95, 1.2), 2))
-            * 1e-3,
+            echo_time_s=(repetition_ms / 2 if balanced else round(rng.uniform(0.8, 1.2), 2)) * 1e-3,
             flip_angle_rad=float(
-                np.radians(rng.integers(40, 51) if balanced else rng.integers(10, 17))
+                np.radians(rng.integers(40, 51) if balanced else rng.integers(9, 21))
             ),
-            saturation_delay_s=round(max(to_centre_ms - pulses * repetition_ms, 12.0)) * 1e-3,
+            saturation_delay_s=round(max(to_centre_ms - pulses * repetition_ms, 10.0)) * 1e-3,
             pulses_before_centre=pulses,
         ),
         r1_relaxivity_l_mmol_s=relaxation.r1_relaxivity_l_mmol_s(Agent.GADOBUTROL, field),
@@ -149,7 +153,7 @@ def _nominal_physics(rng: Generator, field: float, settings: PhantomSettings) ->
         t1_blood_s=relaxation.t1_blood_s(field),
         t1_myocardium_s=relaxation.t1_myocardium_s(field),
         haematocrit=0.42,
-        dose_mmol_kg=float(rng.choice([0.05, 0.075, 0.1], p=[0.55, 0.35, 0.1])),
+        dose_mmol_kg=float(rng.choice([0.05, 0.075, 0.1], p=[0.5, 0.28, 0.22])),
     )
 
 

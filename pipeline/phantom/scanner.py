@@ -27,7 +27,11 @@ class Scanner:
     """Curvature of the black edge; negative: no black edge."""
     edge: float
     """Share of half the picture inside of it, across the phase direction."""
+    trust: float
+    """How far the coils make up for lines that are missing in a frame; see `undersampling`."""
     geometry_factor: float
+    floor: float
+    """Share of the power of noise that is taken off the magnitude."""
     contrast_to_noise: float
     """Peak rise of the wall over the SD of the noise."""
 
@@ -35,7 +39,7 @@ class Scanner:
 def draw_scanner(rng: Generator, contrast_to_noise: float | None) -> Scanner:
     """Draw one scanner."""
     phase_axis = int(rng.random() < 0.35)
-    phase_kept, read_kept = rng.uniform(0.62, 1.0), rng.uniform(0.85, 1.0)
+    phase_kept, read_kept = rng.uniform(0.64, 1.0), rng.uniform(0.85, 1.0)
     return Scanner(
         row_kept=read_kept if phase_axis else phase_kept,
         column_kept=phase_kept if phase_axis else read_kept,
@@ -44,10 +48,12 @@ def draw_scanner(rng: Generator, contrast_to_noise: float | None) -> Scanner:
         n_channels=int(rng.choice([1, 2])),
         ghost=float(rng.choice([0.0, rng.uniform(0.005, 0.04)], p=[0.75, 0.25])),
         acceleration=int(rng.choice([2, 3, 4])),
+        trust=float(rng.choice([1.0, rng.uniform(0.3, 0.85)], p=[0.75, 0.25])),
         edge_curve=rng.uniform(0.0, 0.12) if rng.random() < 0.7 else -1.0,
-        edge=rng.uniform(0.66, 0.95),
+        edge=rng.uniform(0.58, 0.95),
         geometry_factor=rng.uniform(1.0, 1.7),
-        contrast_to_noise=contrast_to_noise or float(np.clip(rng.normal(19.0, 6.0), 8.0, 40.0)),
+        floor=float(rng.choice([0.0, rng.uniform(0.6, 1.5)], p=[0.6, 0.4])),
+        contrast_to_noise=contrast_to_noise or float(np.clip(rng.normal(21.5, 6.5), 8.0, 40.0)),
     )
 
 
@@ -66,6 +72,8 @@ def acquisition_of(
         n_channels=scanner.n_channels,
         noise_sd=sd.astype(np.float32),
         ghost=scanner.ghost,
+        trust=scanner.trust,
+        floor=scanner.floor,
         acceleration=scanner.acceleration,
         field_of_view=_field_of_view(scanner, matrix),
     )

@@ -4,14 +4,18 @@ import numpy as np
 from numpy.random import Generator
 
 from pipeline.phantom.camera import REST_POSE, Camera, majority, pose_of
+from pipeline.phantom.fields import Fields
 from pipeline.phantom.flow import flow_of_labels
 from pipeline.phantom.grid import OVERSAMPLING, Grid
 from pipeline.phantom.heart import Heart, Region, contours, insertion_angles
-from pipeline.phantom.imaging import Acquisition, form_image
+from pipeline.phantom.imaging import Acquisition, magnitude_image, signal_image
+from pipeline.phantom.labels import N_LABELS
 from pipeline.phantom.movement import Movement
 from pipeline.phantom.sectors import sector_labels
+from pipeline.phantom.signals import Signals
 from pipeline.phantom.tables import at_angle
 from pipeline.phantom.truth import SliceTruth
+from pipeline.phantom.undersampling import share_frames
 from pipeline.result import Box, InsertionPoints, Regions, SliceLevel
 from pipeline.study import BoolArray, FloatArray, IntArray
 
@@ -21,33 +25,46 @@ def render(
     *,
     camera: Camera,
     movement: Movement,
-    signals: tuple[FloatArray, FloatArray],
+    signals: Signals,
     coil: FloatArray,
+    fields: Fields,
     acquisition: Acquisition,
     half_readout_s: float,
 ) -> tuple[FloatArray, IntArray]:
     """Frames [time, row, column] and their regions.
 
-    `signals` are those at the centre of k-space and their slope along the lines, [frame, label];
-    `half_readout_s` the time from the centre to the last line.
+    `half_readout_s` is the time from the centre of k-space to its last line.
     """
-    pixel_mm = camera.slab.grid.fine_mm * OVERSAMPLING
+    grid = camera.slab.grid
+    pixel_mm = grid.fine_mm * OVERSAMPLING
     drift_pixels = movement.velocity_mm_s * half_readout_s / pixel_mm
-    frames, regions = [], []
-    for number in range(signals[0].shape[0]):
+    flip_error = fields.flip_error(grid)
+    n_levels = signals.centre.shape[1]
+    level = fields.frequency_level(grid) * N_LABELS if n_levels > 1 else np.int32(0)
+    images, regions = [], []
+    for number in range(signals.centre.shape[0]):
         view = camera.look(pose_of(movement, number))
         shade = view.texture * coil
-        frames.append(
-            form_image(
-                signals[0][number][view.labels] * shade,
-                signals[1][number][view.labels] * shade,
+        at = view.labels + level
+        centre = signals.centre[number].reshape(-1)[at]
+        centre += signals.by_flip[number].reshape(-1)[at] * flip_error
+        images.append(
+            signal_image(
+                centre * shade,
+                signals.slope[number].reshape(-1)[at] * shade,
                 acquisition,
-                rng,
                 fold=1 - 2 * (number % 2),
                 drift_pixels=(float(drift_pixels[number, 0]), float(drift_pixels[number, 1])),
             )
         )
         regions.append(view.pixel_regions)
+    shared = share_frames(
+        np.stack(images),
+        axis=acquisition.phase_axis,
+        acceleration=acquisition.acceleration,
+        trust=acquisition.trust,
+    )
+    frames = [magnitude_image(image, acquisition, rng) for image in shared]
     return np.stack(frames).astype(np.float32), np.stack(regions)
 
 

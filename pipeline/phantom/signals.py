@@ -1,11 +1,14 @@
 """Signal of each tissue label in each frame."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.random import Generator
 
 from pipeline.phantom.bloch import readout_signal
 from pipeline.phantom.blood import STEP_S, BloodCurves
 from pipeline.phantom.exchange import TissueKinetics, tissue_curves
+from pipeline.phantom.fields import EVEN, LEVEL_HZ, N_LEVELS, Fields
 from pipeline.phantom.flow import LEVELS_ML_MIN_G, FlowField
 from pipeline.phantom.labels import (
     N_BLOOD_LEVELS,
@@ -21,6 +24,8 @@ from pipeline.study import FloatArray, Physics, Readout, SequenceKind
 
 _R2_RELAXIVITY = 5.9
 """Of the contrast agent outside of large vessels [L/mmol/s]; there R2* changes little more."""
+_FLIP_STEP = 0.1
+"""Relative error of the flip angle over which the change of signal is taken."""
 
 
 def label_concentrations(
@@ -71,19 +76,33 @@ def label_concentrations(
     return table
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Signals:
+    """Signal of each label [a.u.]; arrays are [frame, level of off-resonance, label]."""
+
+    centre: FloatArray
+    """At the centre of k-space, with the flip angle at the LV axis."""
+    slope: FloatArray
+    """Its rise to the last line."""
+    by_flip: FloatArray
+    """Its change per relative error of the flip angle."""
+
+
 def label_signals(
     concentration: FloatArray,
     time_s: FloatArray,
     physics: Physics,
     readout: Readout,
     *,
-    flip_scale: float = 1.0,
+    fields: Fields = EVEN,
     fat_share: float = 1.0,
-) -> tuple[FloatArray, FloatArray]:
-    """Signal of each label at the centre of k-space and its rise to the last line [a.u.].
+    through_mm_s: float = 0.0,
+    thickness_mm: float = 8.0,
+) -> Signals:
+    """Signal of each label in each frame.
 
-    Both [frame, label]; linear order, the centre in the middle of the train. `fat_share` is what
-    suppression leaves of fat.
+    Linear order, the centre in the middle of the train. `fat_share` is what suppression leaves of
+    fat; `through_mm_s` the mean speed of blood through a slice of `thickness_mm`.
     """
     step = np.clip(time_s / STEP_S, 0, concentration.shape[1] - 1.001)
     low = step.astype(int)
@@ -92,22 +111,57 @@ def label_signals(
     t1, t2_star, density = relaxation(physics)
     density[[Tissue.FAT, Tissue.MARROW]] *= fat_share
     r1 = 1.0 / t1[:, None] + physics.r1_relaxivity_l_mmol_s * sampled
-    if readout.sequence is SequenceKind.BALANCED_SSFP:  # refocuses: T2 counts, not T2*
-        relaxivity = np.full(N_LABELS, _R2_RELAXIVITY)
-        t2 = transverse_times(physics)
-    else:
-        relaxivity = np.full(N_LABELS, _R2_RELAXIVITY)
+    relaxivity = np.full(N_LABELS, _R2_RELAXIVITY)
+    balanced = readout.sequence is SequenceKind.BALANCED_SSFP  # refocuses: T2 counts, not T2*
+    if not balanced:
         relaxivity[blood_labels()] = physics.r2_star_relaxivity_l_mmol_s
-        t2 = t2_star
+    t2 = transverse_times(physics) if balanced else t2_star
     r2 = 1.0 / t2[:, None] + relaxivity[:, None] * sampled
+    speed = through_mm_s * _relative_speed()[:, None]
+    replaced = np.minimum(speed * readout.repetition_time_s / thickness_mm, 1.0)
     centre = readout.pulses_before_centre
-    train = readout_signal(
-        readout,
-        r1_per_s=r1,
-        r2_per_s=r2,
-        n_pulses=2 * centre + 1,
-        flip_scale=flip_scale,
+    left = 1.0 - readout.saturation_efficiency
+
+    def train(flip_error: float, level: int) -> FloatArray:
+        return density[:, None] * readout_signal(
+            readout,
+            r1_per_s=r1,
+            r2_per_s=r2,
+            n_pulses=2 * centre + 1,
+            flip_scale=fields.flip_scale * (1.0 + flip_error),
+            left=left + fields.saturation_slope * flip_error,
+            replaced=replaced,
+            off_resonance_hz=level * LEVEL_HZ,
+        )
+
+    at_centre, slope, by_flip = [], [], []
+    for level in range(N_LEVELS if balanced else 1):
+        middle = train(0.0, level)
+        at_centre.append(middle[centre])
+        slope.append((middle[-1] - middle[0]) / 2.0)
+        by_flip.append((train(_FLIP_STEP, level) - train(-_FLIP_STEP, level))[centre])
+    return Signals(
+        centre=_by_frame(at_centre),
+        slope=_by_frame(slope),
+        by_flip=_by_frame(by_flip) / np.float32(2 * _FLIP_STEP),
     )
-    at_centre = density[:, None] * train[centre]
-    slope = density[:, None] * (train[-1] - train[0]) / 2.0
-    return at_centre.T.astype(np.float32), slope.T.astype(np.float32)
+
+
+def _relative_speed() -> FloatArray:
+    """Speed through the slice of each label over the mean in a ventricle.
+
+    Streams that are not mixed differ; vessels of the lung and the aorta are faster. Blood that has
+    seen few pulses is brighter (Roberts et al., Magn Reson Med 2011;65:108).
+    """
+    speed = np.zeros(N_LABELS)
+    streams = (np.arange(N_BLOOD_LEVELS) + 0.5) * 2.0 / N_BLOOD_LEVELS
+    for first in (Tissue.RV_BLOOD, Tissue.LV_BLOOD):
+        speed[first : first + N_BLOOD_LEVELS] = streams
+    speed[[Tissue.AORTA, Tissue.LUNG_VESSEL, Tissue.LIVER_VESSEL]] = 3.0, 2.0, 1.0
+    return speed
+
+
+def _by_frame(levels: list[FloatArray]) -> FloatArray:
+    """[frame, level, label] of one array [label, frame] for each level."""
+    table: FloatArray = np.stack(levels).transpose(2, 0, 1).astype(np.float32)
+    return table

@@ -60,7 +60,7 @@ def build_slab(
     window = grid.around(-0.4 * heart.rv_depth_mm, 0.0, _reach_mm(heart))
     mixing = _levels(rng, x[window].shape, fine)
     wall_noise = _smooth(rng, x[window].shape, 5.0 / fine)
-    rough = (0.5 + 14.0 * heart.trabeculation) * _smooth(rng, x[window].shape, 1.7 / fine)
+    rough = (0.2 + 14.0 * heart.trabeculation) * _smooth(rng, x[window].shape, 1.7 / fine)
     for cut in range(N_CUTS):
         depth = z_mm + (cut - N_CUTS // 2) * CUT_SPACING_MM
         shape = contours(heart, depth)

@@ -16,7 +16,7 @@ from pipeline.phantom.patient import Patient, input_readout, proton_density_read
 from pipeline.phantom.scanner import Scanner, acquisition_of, coil_maps
 from pipeline.phantom.series import render, slice_truth
 from pipeline.phantom.settings import PhantomSettings
-from pipeline.phantom.signals import label_signals
+from pipeline.phantom.signals import Signals, label_signals
 from pipeline.phantom.slab import build_slab
 from pipeline.phantom.truth import SliceTruth
 from pipeline.study import (
@@ -67,6 +67,7 @@ def take_slice(rng: Generator, exam: Exam, position: int) -> tuple[PerfusionSlic
         movement=movement,
         signals=signals,
         coil=coil,
+        fields=patient.fields,
         acquisition=acquisition,
         half_readout_s=_half_readout_s(patient.physics.readout),
     )
@@ -93,6 +94,7 @@ def take_slice(rng: Generator, exam: Exam, position: int) -> tuple[PerfusionSlic
             movement=movement,
             signals=quiet,
             coil=coil,
+            fields=patient.fields,
             acquisition=acquisition,
             half_readout_s=_half_readout_s(patient.physics.readout),
         )
@@ -133,6 +135,7 @@ def take_input_series(rng: Generator, exam: Exam, kind: InputKind) -> InputSerie
         movement=movement,
         signals=signals,
         coil=coil,
+        fields=patient.fields,
         acquisition=acquisition,
         half_readout_s=_half_readout_s(readout),
     )
@@ -185,14 +188,16 @@ def _peak_frame(exam: Exam, time_s: FloatArray) -> int:
     return int(np.argmax(np.interp(time_s, exam.blood.time_s, exam.blood.lv)))
 
 
-def _signals(exam: Exam, time_s: FloatArray, readout: Readout) -> tuple[FloatArray, FloatArray]:
+def _signals(exam: Exam, time_s: FloatArray, readout: Readout) -> Signals:
     return label_signals(
         exam.concentration,
         time_s,
         exam.patient.physics,
         readout,
-        flip_scale=exam.patient.flip_scale,
+        fields=exam.patient.fields,
         fat_share=exam.patient.fat_share,
+        through_mm_s=exam.patient.blood_speed_mm_s,
+        thickness_mm=exam.patient.thickness_mm,
     )
 
 
@@ -200,9 +205,9 @@ def _half_readout_s(readout: Readout) -> float:
     return readout.pulses_before_centre * readout.repetition_time_s
 
 
-def _wall_rise(signals: tuple[FloatArray, FloatArray]) -> float:
+def _wall_rise(signals: Signals) -> float:
     """Peak rise of wall with a flow of about 1.5 mL/min/g [a.u.]."""
-    return max(float(np.ptp(signals[0][:, Tissue.MYOCARDIUM + 41])), 1e-4)
+    return max(float(np.ptp(signals.centre[:, 0, Tissue.MYOCARDIUM + 41])), 1e-4)
 
 
 def _geometry(exam: Exam, position: int, matrix: int, spacing_mm: float) -> SliceGeometry:

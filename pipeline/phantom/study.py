@@ -124,7 +124,7 @@ def _first_pass(
         input_function=_input_function(blood),
         segment_mbf_ml_min_g=_segment_means(slices),
         physics=patient.physics,
-        flip_scale=patient.flip_scale,
+        flip_scale=patient.fields.flip_scale,
         residual_mmol_l=circulation.residual_mmol_l,
         heart_rate_bpm=rate,
         start_s=number * BETWEEN_INJECTIONS_S,

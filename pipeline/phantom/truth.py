@@ -48,7 +48,7 @@ class FirstPassTruth:
     physics: Physics
     """As the body and the scanner are; the study's physics may only be nominal."""
     flip_scale: float
-    """True flip angle over the nominal one."""
+    """True flip angle over the nominal one, at the axis of the LV."""
     residual_mmol_l: float
     """Left in the blood by an earlier injection."""
     heart_rate_bpm: float

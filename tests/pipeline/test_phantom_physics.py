@@ -167,7 +167,8 @@ def test_the_pipeline_recovers_the_concentration_from_the_signal_within_1_percen
     true = np.linspace(0.0, highest, time.size)
     table = np.zeros((N_LABELS, time.size))
     table[label] = true
-    signal = label_signals(table, time, patient.physics, patient.physics.readout)[0][:, label]
+    signal = label_signals(table, time, patient.physics, patient.physics.readout)
+    signal = signal.centre[:, 0, label]
     medium = getattr(signal_model, tissue)(patient.physics)
     found = concentration.from_baseline(
         signal[None].astype(float), signal[:1].astype(float), patient.physics.readout, medium
