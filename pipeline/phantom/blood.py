@@ -74,14 +74,14 @@ def draw_circulation(
         cardiac_output_l_min=output,
         dose_mmol=dose_mmol,
         injection_s=_injection_s(rng, dose_mmol),
-        arrival_s=interval_s * rng.uniform(3.0, 14.5),
-        vein_spread_s=rng.uniform(0.9, 3.4),
+        arrival_s=interval_s * rng.uniform(2.5, 14.5),
+        vein_spread_s=rng.uniform(0.9, 3.6),
         lung_transit_s=beats * interval_s,
-        lung_spread_s=rng.uniform(0.2, 0.4) * beats * interval_s,
+        lung_spread_s=rng.uniform(0.2, 0.43) * beats * interval_s,
         coronary_spread_s=rng.uniform(0.15, 0.8),
         body_transit_s=rng.uniform(12.0, 20.0),
         body_share=rng.uniform(0.3, 0.7),
-        residual_mmol_l=rng.uniform(0.1, 0.55) if second_injection else 0.0,
+        residual_mmol_l=rng.uniform(0.1, 0.6) if second_injection else 0.0,
     )
 
 

@@ -94,7 +94,7 @@ class Contours:
 _KINDS = {  # share, epicardial radius [mm], wall [mm]
     "normal": (0.48, (32.5, 39.0), (9.0, 12.5)),
     "dilated": (0.16, (37.5, 44.5), (7.0, 9.4)),
-    "hypertrophic": (0.19, (33.5, 41.0), (13.5, 20.0)),
+    "hypertrophic": (0.19, (33.5, 41.0), (13.5, 20.5)),
     "septal hypertrophy": (0.08, (32.5, 37.5), (8.6, 11.5)),
     "small": (0.09, (27.5, 31.5), (7.6, 10.0)),
 }
@@ -133,7 +133,7 @@ def draw_heart(rng: Generator) -> Heart:
         fat_mm=fat,
         effusion_mm=rng.uniform(3.0, 12.0) if rng.random() < 0.08 else 0.0,
         tilt=(rng.normal(0.0, 0.1), rng.normal(0.0, 0.1)),
-        systole=float(rng.beta(1.2, 2.0)),
+        systole=float(rng.beta(1.3, 1.9)),
     )
 
 

@@ -133,9 +133,11 @@ def _nominal_physics(rng: Generator, field: float, settings: PhantomSettings) ->
         else SequenceKind.BALANCED_SSFP
     )
     balanced = sequence is SequenceKind.BALANCED_SSFP
-    repetition_ms, pulses = round(rng.uniform(1.9, 2.8), 2), int(rng.integers(7, 30))
     # few lines before the centre of k-space (highly accelerated, partial Fourier), or many
-    to_centre_ms = float(np.exp(rng.uniform(np.log(32.0), np.log(135.0))))
+    to_centre_ms = float(np.exp(rng.uniform(np.log(36.0), np.log(135.0))))
+    repetition_ms = round(rng.uniform(1.9, 2.8), 2)
+    most = min((to_centre_ms - 10.0) / repetition_ms, 30.0)
+    pulses = int(rng.integers(6, max(int(most), 6), endpoint=True))
     return Physics(
         field_strength_t=field,
         readout=Readout(

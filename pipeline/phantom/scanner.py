@@ -53,7 +53,7 @@ def draw_scanner(rng: Generator, contrast_to_noise: float | None) -> Scanner:
         edge=rng.uniform(0.58, 0.95),
         geometry_factor=rng.uniform(1.0, 1.7),
         floor=float(rng.choice([0.0, rng.uniform(0.6, 1.5)], p=[0.6, 0.4])),
-        contrast_to_noise=contrast_to_noise or float(np.clip(rng.normal(21.5, 6.5), 8.0, 40.0)),
+        contrast_to_noise=contrast_to_noise or float(np.clip(rng.normal(22.5, 6.5), 8.0, 40.0)),
     )
 
 

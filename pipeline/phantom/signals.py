@@ -45,7 +45,7 @@ def label_concentrations(
     time = blood.time_s
     table = np.zeros((N_LABELS, time.size))
     offset = (np.arange(N_BLOOD_LEVELS) - (N_BLOOD_LEVELS - 1) / 2) / N_BLOOD_LEVELS
-    unmixed = rng.uniform(0.6, 2.4)
+    unmixed = rng.uniform(0.3, 2.2)
     for level, late in enumerate(offset):  # streams that are not yet mixed
         table[Tissue.RV_BLOOD + level] = np.interp(time - unmixed * late, time, blood.rv)
         table[Tissue.LV_BLOOD + level] = np.interp(time - 0.3 * late, time, blood.lv)
