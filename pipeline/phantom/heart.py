@@ -94,7 +94,7 @@ class Contours:
 _KINDS = {  # share, epicardial radius [mm], wall [mm]
     "normal": (0.48, (32.5, 39.0), (9.0, 12.5)),
     "dilated": (0.16, (37.5, 44.5), (7.0, 9.4)),
-    "hypertrophic": (0.19, (33.5, 41.0), (13.5, 20.5)),
+    "hypertrophic": (0.19, (33.5, 41.0), (13.5, 21.0)),
     "septal hypertrophy": (0.08, (32.5, 37.5), (8.6, 11.5)),
     "small": (0.09, (27.5, 31.5), (7.6, 10.0)),
 }

@@ -63,7 +63,7 @@ def draw_rhythm(
     """Draw triggers and breathing; `motion_mm` None: drawn as in patients."""
     trigger = _beat_times(rng, n_frames, interval_s)
     if motion_mm is None:
-        largest = rng.choice([rng.uniform(0.3, 5.0), rng.gamma(3.2, 4.6)], p=[0.18, 0.82])
+        largest = rng.choice([rng.uniform(0.3, 5.0), rng.gamma(3.2, 5.0)], p=[0.18, 0.82])
         motion_mm = float(min(largest, 26.0))
     body = np.zeros((n_frames, 2))
     if motion_mm > 6.0 and rng.random() < 0.12:

@@ -58,7 +58,7 @@ def draw_patient(rng: Generator, settings: PhantomSettings) -> Patient:
     drawn_field, proton_density = float(rng.choice([1.5, 3.0])), bool(rng.random() < 0.3)
     field_of_view_mm = float(rng.uniform(300, 400))
     field = settings.field_strength_t or drawn_field
-    fields, speed = draw_fields(rng, field), abs(rng.normal(0.0, 25.0))
+    fields, speed = draw_fields(rng, field), abs(rng.normal(0.0, 22.0))
     nominal = _nominal_physics(rng, field, settings)
     actual = _actual_physics(rng, nominal, haematocrit=rng.uniform(0.36, 0.48))
     fractions = _fractions(rng, settings.n_slices)
@@ -134,7 +134,7 @@ def _nominal_physics(rng: Generator, field: float, settings: PhantomSettings) ->
     )
     balanced = sequence is SequenceKind.BALANCED_SSFP
     # few lines before the centre of k-space (highly accelerated, partial Fourier), or many
-    to_centre_ms = float(np.exp(rng.uniform(np.log(36.0), np.log(135.0))))
+    to_centre_ms = 36.0 * (135.0 / 36.0) ** rng.beta(1.3, 1.1)
     repetition_ms = round(rng.uniform(1.9, 2.8), 2)
     most = min((to_centre_ms - 10.0) / repetition_ms, 30.0)
     pulses = int(rng.integers(6, max(int(most), 6), endpoint=True))
