@@ -234,7 +234,7 @@ def _contract(
 
 def _draw_papillaries(rng: Generator) -> tuple[Papillary, ...]:
     """Draw an anterolateral and an inferoseptal group of one or two heads each."""
-    muscles, bulk = [], float(np.exp(rng.normal(0.0, 0.5)))
+    muscles, bulk = [], float(np.exp(rng.normal(0.0, 0.6)))
     for middle in (np.radians(-38.0), np.radians(105.0)):
         heads = 1 + int(rng.random() < 0.45)
         for head in range(heads):

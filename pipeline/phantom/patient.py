@@ -134,7 +134,7 @@ def _nominal_physics(rng: Generator, field: float, settings: PhantomSettings) ->
     )
     balanced = sequence is SequenceKind.BALANCED_SSFP
     # few lines before the centre of k-space (highly accelerated, partial Fourier), or many
-    to_centre_ms = 36.0 * (135.0 / 36.0) ** rng.beta(1.3, 1.1)
+    to_centre_ms = 36.0 * (135.0 / 36.0) ** rng.beta(1.05, 1.15)
     repetition_ms = round(rng.uniform(1.9, 2.8), 2)
     most = min((to_centre_ms - 10.0) / repetition_ms, 30.0)
     pulses = int(rng.integers(6, max(int(most), 6), endpoint=True))
