@@ -211,6 +211,8 @@ class ProtocolPhysics(_Settings):
     pulses_before_centre: Annotated[int, Field(ge=0)] | None = None
     saturation_efficiency: Annotated[float, Field(gt=0, le=1)] | None = None
     dose_mmol_kg: PositiveFloat | None = None
+    proton_density_flip_angle_deg: Annotated[float, Field(gt=0, le=180)] | None = None
+    """Of the leading proton-density frames, where their header gives that of the others."""
 
 
 class Analysis(_Settings):

@@ -14,6 +14,13 @@ from pipeline.errors import PipelineError
 from pipeline.input_function import input_function
 from pipeline.maps import low_flow_share
 from pipeline.motion import follow
+from pipeline.native_t1 import (
+    NativeT1,
+    Outline,
+    measure_native_t1,
+    native_t1_finding,
+    with_native_t1,
+)
 from pipeline.networks import AnatomyNetwork
 from pipeline.outline import Anatomy, Progress, outline_slices
 from pipeline.quality import first_pass_findings, study_findings
@@ -36,7 +43,7 @@ from pipeline.result import (
     PerfusionResult,
     SegmentReserve,
 )
-from pipeline.study import FirstPass, InputKind, InputSeries, PerfusionStudy, State
+from pipeline.study import FirstPass, InputKind, InputSeries, PerfusionStudy, Physics, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +66,8 @@ class _Outlined:
     """Without the slices that could not be outlined."""
     anatomies: tuple[Anatomy, ...]
     baseline: Baseline
+    told: Physics
+    """What header, configuration and T1 maps say, before calibration."""
     findings: tuple[Finding, ...]
 
 
@@ -94,6 +103,9 @@ def analyse(
     for first_pass in study.first_passes:
         with _failing_into(failures, first_pass):
             outlined.append(_outline_first_pass(first_pass, network, progress))
+    native_t1 = _native_t1(study, outlined)
+    if native_t1 is not None:
+        outlined = [_with_native_t1(one, native_t1) for one in outlined]
     outlined = _calibrated(outlined)
     for one, left in zip(outlined, _residuals(outlined), strict=True):
         with _failing_into(failures, one.first_pass):
@@ -104,7 +116,7 @@ def analyse(
         failures=tuple(failures),
         reserve=reserves,
         burden=tuple(_burden(analysed, reserves, settings)),
-        findings=study_findings(analysed),
+        findings=(*study_findings(analysed), *_t1_findings(study, analysed, native_t1)),
     )
 
 
@@ -137,6 +149,7 @@ def _outline_first_pass(
         first_pass=first_pass,
         anatomies=tuple(anatomies),
         baseline=measure_baseline(first_pass.slices, frames, regions, arrival_s),
+        told=first_pass.physics,
         findings=tuple(findings),
     )
 
@@ -154,6 +167,34 @@ def _held_still(series: InputSeries | None, leader: Anatomy) -> InputSeries | No
         one.geometry.spacing_mm,
     )
     return replace(series, slice=replace(one, frames=still.frames))
+
+
+def _native_t1(study: PerfusionStudy, outlined: Sequence[_Outlined]) -> NativeT1 | None:
+    """Measure T1 in the maps of the study, under all outlines."""
+    if not outlined:
+        return None
+    outlines = [
+        Outline(geometry=anatomy.source.geometry, regions=anatomy.regions)
+        for one in outlined
+        for anatomy in one.anatomies
+    ]
+    field_strength_t = outlined[0].first_pass.physics.field_strength_t
+    return measure_native_t1(study.t1_maps, outlines, field_strength_t)
+
+
+def _with_native_t1(outlined: _Outlined, found: NativeT1) -> _Outlined:
+    first_pass = with_native_t1(outlined.first_pass, found)
+    return replace(outlined, first_pass=first_pass, told=first_pass.physics)
+
+
+def _t1_findings(
+    study: PerfusionStudy, analysed: Sequence[FirstPassResult], found: NativeT1 | None
+) -> tuple[Finding, ...]:
+    """Say once for the study where native T1 comes from."""
+    if not analysed:
+        return ()
+    said = native_t1_finding(study.t1_maps, found, analysed[0].physics)
+    return () if said is None else (said,)
 
 
 def _calibrated(outlined: Sequence[_Outlined]) -> list[_Outlined]:
@@ -216,6 +257,7 @@ def _quantify_first_pass(
         input_function=arterial,
         segments=segments,
         model=settings.model,
+        physics=outlined.told,
         heart_rate_bpm=first_pass.heart_rate_bpm,
         systolic_pressure_mmhg=first_pass.systolic_pressure_mmhg,
         findings=(

@@ -44,6 +44,9 @@ PLAUSIBLE_FLOW_ML_MIN_G: Final = (0.1, 6.0)
 CARDIAC_OUTPUT_L_MIN_KG: Final = {Severity.WITHHOLD: (0.015, 0.5), Severity.WARNING: (0.03, 0.25)}
 """About 0.07 at rest and twice that under stress; the worse limits are never met in life."""
 
+SAID_FOR_THE_STUDY: Final = ("t1_blood_s", "t1_myocardium_s")
+"""Has a finding of its own (`native_t1`)."""
+
 LARGEST_FAILED_SHARE: Final = 0.5
 LARGEST_DISAGREEMENT: Final = 0.3
 LEAST_FRAMES_AFTER_ARRIVAL: Final = 8
@@ -247,7 +250,9 @@ def order_findings(transit_s: float | None) -> list[Finding]:
 
 def _physics_findings(first_pass: FirstPass) -> list[Finding]:
     assumed = sorted(
-        name for name, origin in first_pass.physics.origin.items() if origin is Origin.DEFAULT
+        name
+        for name, origin in first_pass.physics.origin.items()
+        if origin is Origin.DEFAULT and name not in SAID_FOR_THE_STUDY
     )
     if not assumed:
         return []

@@ -9,7 +9,7 @@ from enum import IntEnum, StrEnum
 
 import numpy as np
 
-from pipeline.study import BoolArray, FloatArray, IntArray, SliceGeometry, State
+from pipeline.study import BoolArray, FloatArray, IntArray, Physics, SliceGeometry, State
 
 
 class Severity(StrEnum):
@@ -201,6 +201,8 @@ class FirstPassResult:
     """Ordered by AHA segment number; segments that no slice covers are absent."""
     model: str
     """The kinetic model that was fitted."""
+    physics: Physics
+    """As header, configuration and T1 maps tell it; what calibration changed has a finding."""
     heart_rate_bpm: float | None = None
     systolic_pressure_mmhg: float | None = None
     findings: tuple[Finding, ...] = ()

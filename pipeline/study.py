@@ -39,6 +39,7 @@ class Origin(StrEnum):
     HEADER = "header"
     PRIVATE_HEADER = "private header"
     CONFIGURATION = "configuration"
+    MEASURED = "measured in the images"
     DEFAULT = "default"
 
 
@@ -199,9 +200,21 @@ class FirstPass:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class T1Map:
+    """A map of T1 before any contrast agent."""
+
+    t1_s: FloatArray
+    """[row, column]; NaN where there is none."""
+    geometry: SliceGeometry
+    name: str
+    """What people call it: ``series 12``."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PerfusionStudy:
     """Everything of one examination that can be analysed."""
 
     first_passes: tuple[FirstPass, ...]
     notes: tuple[str, ...] = ()
     """What was decided while reading, as sentences for the report."""
+    t1_maps: tuple[T1Map, ...] = ()

@@ -13,7 +13,7 @@ from node.dicom_read.geometry import USUAL_ANGLE_DEG, long_axis_angle_deg
 from node.dicom_read.haemodynamics import heart_rate_bpm, systolic_pressure_mmhg
 from node.dicom_read.instances import Aside
 from node.dicom_read.passes import FEWEST_FRAMES, Pass
-from node.dicom_read.physics import assumptions, proton_density_readout, read_physics
+from node.dicom_read.physics import has_density_angle, proton_density_readout, read_physics
 from node.dicom_read.pixels import bright_start, read_signal
 from node.dicom_read.recognise import speaks_of_perfusion
 from node.dicom_read.sources import (
@@ -34,12 +34,14 @@ from pipeline.study import (
     PerfusionStudy,
     Readout,
     State,
+    T1Map,
 )
 
 
 def assemble(
     passes: Sequence[Pass],
     preboluses: Sequence[Prebolus | None],
+    t1_maps: tuple[T1Map, ...],
     config: Analysis,
     aside: Aside,
 ) -> ReadStudy:
@@ -74,12 +76,19 @@ def assemble(
     return ReadStudy(
         study=PerfusionStudy(
             first_passes=tuple(built.first_pass for built in made),
-            notes=tuple(note for built in made for note in built.notes),
+            notes=(*(note for built in made for note in built.notes), *_t1_notes(t1_maps)),
+            t1_maps=t1_maps,
         ),
         sources=tuple(built.source for built in made),
         set_aside=aside.entries(),
         study_instance_uid=passes[0].first.header.text("StudyInstanceUID"),
     )
+
+
+def _t1_notes(t1_maps: Sequence[T1Map]) -> list[str]:
+    """Name the T1 maps once each."""
+    names = dict.fromkeys(one.name for one in t1_maps)
+    return [f"{name} is a T1 map taken before contrast agent was given." for name in names]
 
 
 def _labels(states: Sequence[State]) -> list[str]:
@@ -133,7 +142,7 @@ class _Builder:
             return None
         self._note_times(found)
         self._note_recognition(found, rate)
-        for note in (*physics_notes, *assumptions(physics)):
+        for note in physics_notes:
             self._note(note)
         start = min(float(built.time_s[0]) for built, _ in readable)
         readable = [(_since(built, start), where) for built, where in readable]
@@ -194,7 +203,10 @@ class _Builder:
         """Read one slice; frames that cannot be decoded are set aside."""
         good, images = self._readable(track.frames)
         leading = bright_start(images)
-        if leading:
+        unsaturated = track.proton_density
+        if leading and not unsaturated and has_density_angle(track.first.header, self._config):
+            unsaturated = tuple(track.frames[i] for i in good[:leading])
+        elif leading:
             self._note(
                 f"The first {leading} images of a slice are much brighter than the next, as "
                 "without saturation, though no header says so; they were left out."
@@ -203,7 +215,7 @@ class _Builder:
         if len(good) < FEWEST_FRAMES:
             return None
         frames = [track.frames[i] for i in good]
-        density, density_frames, density_readout = self._proton_density(track, readout)
+        density, density_frames, density_readout = self._proton_density(unsaturated, readout)
         if max(_distance_mm(frame, frames[0]) for frame in frames) > 0.01:
             self._note(
                 "The place of a slice changes by up to 0.5 mm; that of its first image is used."
@@ -234,23 +246,23 @@ class _Builder:
         return good, [image for image in signal if image is not None]
 
     def _proton_density(
-        self, track: Track, readout: Readout
+        self, frames: Sequence[Frame], readout: Readout
     ) -> tuple[np.ndarray | None, list[Frame], Readout | None]:
         """Read the proton-density frames where their readout is known."""
-        if not track.proton_density:
+        if not frames:
             return None, [], None
-        density = proton_density_readout(track.proton_density[0].header, readout)
+        density = proton_density_readout(frames[0].header, readout, self._config)
         if density is None:
             self._note(
-                "There are proton-density images, but the header does not give their own flip "
-                "angle, so they were not used."
+                "There are proton-density images, but neither header nor configuration gives their "
+                "own flip angle, so they were not used."
             )
             return None, [], None
-        good, images = self._readable(track.proton_density)
+        good, images = self._readable(frames)
         if not good:
             return None, [], None
         self._note(f"{len(good)} proton-density images of each slice are used.")
-        return np.stack(images), [track.proton_density[i] for i in good], density
+        return np.stack(images), [frames[i] for i in good], density
 
     def _input(
         self, found: Pass, prebolus: Prebolus | None, start: float

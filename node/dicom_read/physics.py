@@ -271,23 +271,23 @@ def _up_to(most: float, value: float | None) -> float | None:
     return value if value is not None and 0 < value <= most else None
 
 
-def assumptions(physics: Physics) -> tuple[str, ...]:
-    """Name in one sentence what neither header nor configuration told."""
-    names = [name for name, origin in physics.origin.items() if origin is Origin.DEFAULT]
-    if not names:
-        return ()
-    return (f"Default values were used for {', '.join(sorted(names))}.",)
+def has_density_angle(header: Header, config: Analysis) -> bool:
+    """Whether the configuration tells the flip angle of proton-density frames."""
+    return _protocol(header, config).proton_density_flip_angle_deg is not None
 
 
-def proton_density_readout(header: Header, readout: Readout) -> Readout | None:
+def proton_density_readout(header: Header, readout: Readout, config: Analysis) -> Readout | None:
     """Return the readout of proton-density frames: no saturation, and their own flip angle.
 
-    None where the header gives the flip angle of the other frames: scanners that play a smaller
-    one for these frames often do not say so, and a wrong one would scale every concentration.
+    The configured angle goes first. None where there is none and the header gives the flip angle of
+    the other frames: scanners that play a smaller one for these frames often do not say so, and a
+    wrong one would scale every concentration.
     """
-    flip_deg = _up_to(_LARGEST_FLIP_DEG, header.number("FlipAngle"))
-    if flip_deg is None or math.isclose(
+    configured = _protocol(header, config).proton_density_flip_angle_deg
+    flip_deg = configured or _up_to(_LARGEST_FLIP_DEG, header.number("FlipAngle"))
+    told = flip_deg is not None and not math.isclose(
         math.radians(flip_deg), readout.flip_angle_rad, rel_tol=1e-6
-    ):
+    )
+    if flip_deg is None or not (configured or told):
         return None
     return replace(readout, flip_angle_rad=math.radians(flip_deg), saturation_delay_s=math.inf)

@@ -33,6 +33,11 @@ def read_signal(frames: Sequence[Frame]) -> tuple[FloatArray | None, ...]:
     return tuple(signal)
 
 
+def stored_values(frame: Frame) -> FloatArray | None:
+    """Decode one frame without scaling it [row, column]; None where that cannot be done."""
+    return next(_decode([frame]))
+
+
 def _decode(frames: Sequence[Frame]) -> Iterator[FloatArray | None]:
     """Yield the stored values of frames of one instance, None from the first broken one on."""
     numbers = [(frame.source.frame_number or 1) - 1 for frame in frames]

@@ -14,6 +14,7 @@ from node.dicom_read.passes import Pass, find_passes
 from node.dicom_read.recognise import refusal
 from node.dicom_read.runs import find_runs
 from node.dicom_read.sources import ReadStudy, SeveralPatientsError
+from node.dicom_read.t1_maps import is_t1_map, native_t1_maps
 
 
 def read_study(files: Sequence[Path], config: Analysis) -> ReadStudy:
@@ -33,28 +34,39 @@ def read_study(files: Sequence[Path], config: Analysis) -> ReadStudy:
     """
     with tolerant_reading():
         aside = Aside()
-        passes = find_passes(find_runs(_candidates(files, aside), aside), aside)
+        candidates, maps = _candidates(files, aside)
+        passes = find_passes(find_runs(candidates, aside), aside)
         passes = _of_one_patient_and_study(passes, aside)
         if not passes:
+            for one in maps:
+                aside.add(one.series, "it is a T1 map without a first pass", [one.source.path])
             raise aside.nothing_left()
+        t1_maps = native_t1_maps(maps, passes, aside)
         kept, preboluses = pair_boluses(passes, config)
-        return assemble(kept, preboluses, config, aside)
+        return assemble(kept, preboluses, t1_maps, config, aside)
 
 
-def _candidates(files: Sequence[Path], aside: Aside) -> list[Frame]:
-    """Return the images that may be perfusion, in an order that files do not change.
+def _candidates(files: Sequence[Path], aside: Aside) -> tuple[list[Frame], list[Frame]]:
+    """Return the images that may be perfusion, and T1 maps, in an order that files do not change.
 
     What is certainly none is let go at once: an examination has thousands of images.
     """
-    frames = []
+    frames: list[Frame] = []
+    maps: list[Frame] = []
     for instance in open_instances(files, aside):
         for frame in frames_of(instance, aside):
             reason = refusal(frame)
             if reason is None:
                 frames.append(frame)
+            elif is_t1_map(frame):
+                maps.append(frame)
             else:
                 aside.add(frame.series, reason, [frame.source.path])
-    return sorted(frames, key=lambda f: (f.source.sop_instance_uid, f.source.frame_number or 0))
+    return sorted(frames, key=_identity), sorted(maps, key=_identity)
+
+
+def _identity(frame: Frame) -> tuple[str, int]:
+    return frame.source.sop_instance_uid, frame.source.frame_number or 0
 
 
 def _of_one_patient_and_study(passes: list[Pass], aside: Aside) -> list[Pass]:

@@ -82,7 +82,7 @@ def method_sentences(first_pass: FirstPassResult, source: FirstPass) -> list[str
         ),
         f"Motion compensation: {_motion(first_pass)}.",
         f"Fits: {_fits(first_pass)}.",
-        f"Physics: {'; '.join(physical_parameters(source.physics))}.",
+        f"Physics: {'; '.join(physical_parameters(first_pass.physics))}.",
     ]
 
 

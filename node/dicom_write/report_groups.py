@@ -193,7 +193,7 @@ def method_group(analysed: AnalysedPass, provenance: Provenance) -> Group:
     result = analysed.result
     told = [
         *method_sentences(result, analysed.first_pass),
-        *physical_parameters(analysed.first_pass.physics),
+        *physical_parameters(result.physics),
     ]
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking(provenance, f"Method {result.label}"),

@@ -8,7 +8,7 @@ import pytest
 from pipeline.analyse import analyse
 from pipeline.errors import NoInputFunctionError
 from pipeline.phantom import FAST, simulate
-from pipeline.study import PerfusionStudy, State
+from pipeline.study import Origin, PerfusionStudy, State, T1Map
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,26 @@ def test_maps_are_numbers_in_the_wall_and_nowhere_else(result):
     numbers = np.isfinite(slice_result.maps.mbf_ml_min_g)
     assert numbers[slice_result.regions.myocardium].mean() > 0.9
     assert not numbers[~slice_result.regions.myocardium].any()
+
+
+def test_native_t1_is_measured_in_a_map_under_the_outlines_that_were_found(phantom, network):
+    [first_pass] = phantom.study.first_passes
+    truth = phantom.truth.first_passes[0].slices[0]
+    blood_s = 1.1 * first_pass.physics.t1_blood_s
+    wall_s = 1.1 * first_pass.physics.t1_myocardium_s
+    labels = truth.labels[truth.reference_frame]
+    t1_s = np.select([np.isin(labels, (2, 3)), labels > 0], [blood_s, wall_s], 0.6)
+    t1_map = T1Map(t1_s=t1_s, geometry=first_pass.slices[0].geometry, name="series 12")
+    result = analyse(replace(phantom.study, t1_maps=(t1_map,)), network)
+    [analysed] = result.first_passes
+    assert analysed.physics.t1_blood_s == pytest.approx(blood_s)
+    assert analysed.physics.t1_myocardium_s == pytest.approx(wall_s)
+    assert analysed.physics.origin["t1_blood_s"] is Origin.MEASURED
+    assert "native-t1-measured" in [one.code for one in result.findings]
+
+
+def test_without_a_map_the_study_says_that_t1_is_that_of_the_literature(result):
+    assert "native-t1-literature" in [one.code for one in result.findings]
 
 
 def test_the_same_study_gives_the_same_numbers(phantom, network, result):

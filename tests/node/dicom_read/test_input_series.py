@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from node.config import Analysis
+from node.config import Analysis, ProtocolPhysics
 from node.dicom_read import read_study
 from pipeline.study import InputKind
 from tests.node.instances import Series, set_pixels, update, write
@@ -94,7 +94,31 @@ def test_proton_density_frames_without_a_flip_angle_of_their_own_are_not_used(tm
     (first_pass,) = result.study.first_passes
     assert all(s.proton_density is None for s in first_pass.slices)
     assert all(s.frames.shape[0] == 27 for s in first_pass.slices)
-    assert any("does not give their own flip angle" in note for note in result.study.notes)
+    assert any("gives their own flip angle" in note for note in result.study.notes)
+
+
+@pytest.mark.parametrize("comment", ["", "PD"])
+def test_a_configured_flip_angle_makes_proton_density_frames_usable(tmp_path, comment):
+    datasets = Series(frames=30, change=with_density_frames(14, comment)).datasets()
+    protocol = ProtocolPhysics(protocol="perf", proton_density_flip_angle_deg=5)
+
+    result = read_study(write(datasets, tmp_path), Analysis(protocols=(protocol,)))
+
+    (first_pass,) = result.study.first_passes
+    for image_slice in first_pass.slices:
+        assert image_slice.frames.shape[0] == 27
+        assert image_slice.proton_density.shape[0] == 3
+        assert image_slice.proton_density_readout.flip_angle_rad == pytest.approx(math.radians(5))
+        assert math.isinf(image_slice.proton_density_readout.saturation_delay_s)
+
+
+def test_a_flip_angle_configured_for_another_protocol_changes_nothing(tmp_path):
+    datasets = Series(frames=30, change=with_density_frames(14, "PD")).datasets()
+    protocol = ProtocolPhysics(protocol="other", proton_density_flip_angle_deg=5)
+
+    result = read_study(write(datasets, tmp_path), Analysis(protocols=(protocol,)))
+
+    assert all(s.proton_density is None for s in result.study.first_passes[0].slices)
 
 
 def test_bright_leading_frames_that_no_header_explains_are_left_out(tmp_path):

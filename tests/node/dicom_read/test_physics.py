@@ -6,7 +6,7 @@ from pydicom import Dataset
 
 from node.config import Analysis
 from node.dicom_read.header import Header
-from node.dicom_read.physics import assumptions, field_strength_t, read_physics, sequence_kind
+from node.dicom_read.physics import field_strength_t, read_physics, sequence_kind
 from node.dicom_read.siemens import csa_values, readout_train
 from pipeline.errors import InvalidStudyError
 from pipeline.study import Origin, SequenceKind
@@ -79,7 +79,6 @@ def test_the_time_between_slices_is_not_taken_for_the_time_between_pulses():
 
     assert found.readout.repetition_time_s < 0.02
     assert found.origin["readout.repetition_time_s"] is Origin.DEFAULT
-    assert any("readout.repetition_time_s" in note for note in assumptions(found))
 
 
 def test_acceleration_and_several_echoes_shorten_the_readout():

@@ -277,6 +277,7 @@ def a_first_pass(
         ),
         segments=tuple(a_segment(n, flow) for n in range(1, 17)),
         model="fermi",
+        physics=physics,
         heart_rate_bpm=first_pass.heart_rate_bpm,
         findings=findings,
     )

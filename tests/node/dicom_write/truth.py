@@ -72,6 +72,7 @@ def true_result(study: PerfusionStudy, phantom: PhantomStudy) -> PerfusionResult
                     for segment, flow in sorted(truth.segment_mbf_ml_min_g.items())
                 ),
                 model="btex",
+                physics=first_pass.physics,
             )
         )
     flows = {state: _flows(phantom, state) for state in (State.REST, State.STRESS)}
