@@ -11,11 +11,12 @@ needs no flush of its own: after a power cut the file has the one name or the ot
 says by a digest whether it is whole. A reader never sees a torn file.
 """
 
+import errno
 import fcntl
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -25,8 +26,10 @@ from node.errors import SpoolError
 
 Buffer = bytes | bytearray | memoryview
 
+BLOCK_BYTES = 4096
+"""Of which a file may be a multiple, to go to any disk directly."""
+
 _PREPARED = 64
-_MOST_PIECES = 1000  # writev takes at most IOV_MAX buffers, 1024 on Linux
 
 
 class _Folder(NamedTuple):
@@ -37,14 +40,13 @@ class _Folder(NamedTuple):
 
 
 class SpoolFile:
-    """A new file on its way: written in pieces, sealed, then placed or discarded."""
+    """A new file on its way: written whole, or in pieces and sealed; then placed or discarded."""
 
     def __init__(self, folder: "_Folder", name: str) -> None:
         self.folder = folder
         self.name = name
-        self.size_bytes = 0
         self.placed = False
-        self._descriptor = os.open(self.part, os.O_WRONLY | os.O_CLOEXEC, dir_fd=folder.descriptor)
+        self._descriptor = -1
 
     @property
     def part(self) -> str:
@@ -56,24 +58,44 @@ class SpoolFile:
         """The name for the index, once it is placed."""
         return f"instances/{self.folder.day}/{self.name}.dcm"
 
-    def write(self, pieces: Sequence[Buffer]) -> None:
-        """Append pieces, without joining them first."""
-        rest = [memoryview(piece) for piece in pieces if len(piece)]
-        while rest:
-            written = os.writev(self._descriptor, rest[:_MOST_PIECES])
-            self.size_bytes += written
-            while rest and written >= len(rest[0]):
-                written -= len(rest.pop(0))
-            if written:
-                rest[0] = rest[0][written:]
+    def write_whole(self, content: memoryview) -> None:
+        """Write all of it and flush it to survive power loss.
+
+        A content that begins on a page of memory and fills whole blocks goes to the disk without a
+        copy in the page cache, which takes half of the processor time.
+        """
+        written = 0
+        if len(content) % BLOCK_BYTES == 0:
+            written = self._write_directly(content)
+        if written < len(content):  # not on this filesystem, or not all of it
+            self._open(0)
+            _write_all(self._descriptor, content[written:], written)
+            os.fdatasync(self._descriptor)
+        self._close()
+
+    def _write_directly(self, content: memoryview) -> int:
+        try:
+            self._open(os.O_DIRECT)
+            written = os.pwrite(self._descriptor, content, 0)
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return 0
+        return written
+
+    def append(self, piece: Buffer) -> None:
+        """Write a piece after those before, not flushed."""
+        if self._descriptor < 0:
+            self._open(os.O_APPEND)
+        _write_all(self._descriptor, memoryview(piece))
 
     def seal(self, mark: bytes, position: int) -> None:
         """Write the mark that says that the file is whole, and flush it to survive power loss."""
-        try:
-            os.pwrite(self._descriptor, mark, position)
-            os.fdatasync(self._descriptor)
-        finally:
-            self._close()
+        self._open(0)  # pwrite would append, too, where the file is open for appending
+        os.pwrite(self._descriptor, mark, position)
+        os.fdatasync(self._descriptor)
+        self._close()
 
     def discard(self) -> None:
         """Leave nothing behind of what is not in its place; may be repeated."""
@@ -84,6 +106,11 @@ class SpoolFile:
             os.unlink(self.part, dir_fd=self.folder.descriptor)
         except FileNotFoundError:
             return
+
+    def _open(self, flags: int) -> None:
+        self._close()
+        flags |= os.O_WRONLY | os.O_CLOEXEC
+        self._descriptor = os.open(self.part, flags, dir_fd=self.folder.descriptor)
 
     def _close(self) -> None:
         if self._descriptor >= 0:
@@ -169,8 +196,8 @@ class Spool:
             os.fsync(folder.descriptor)
             self._prepared += [(folder, name) for name in names]
 
-    def place(self, file: SpoolFile) -> str:
-        """Give a sealed file its place; return its name for the index.
+    def place(self, file: SpoolFile) -> None:
+        """Give a file that is flushed its place.
 
         Raises
         ------
@@ -182,7 +209,6 @@ class Spool:
         except OSError as error:
             raise SpoolError(f"the spool cannot move a file: {error.strerror}") from error
         file.placed = True
-        return file.relative
 
     def place_part(self, part: Path) -> str:
         """Give a whole file that the last end left its place."""
@@ -246,6 +272,16 @@ class Spool:
                 raise SpoolError("a file of the index is missing in the spool") from error
             except OSError:
                 shutil.copyfile(self.path(relative), target)
+
+
+def _write_all(descriptor: int, content: memoryview, position: int | None = None) -> None:
+    while content:
+        if position is None:
+            written = os.write(descriptor, content)
+        else:
+            written = os.pwrite(descriptor, content, position)
+            position += written
+        content = content[written:]
 
 
 def _make_folder(folder: Path) -> None:

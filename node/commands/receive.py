@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
         threading.Thread(target=work, args=arguments_of_it, daemon=True).start()
     stop.wait()
     scp.stop()
+    intake.close()
     audit.application_stopped()
     logging.getLogger(__name__).info("stopped")
     return 0

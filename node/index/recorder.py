@@ -8,63 +8,71 @@ a duplicate, an error) goes the general way.
 from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
-from sqlalchemy.engine.interfaces import DBAPICursor
 
-from node.index.arrivals import INSERT, LOCK_STUDY, Arrival, Outcome, record
+from node.index.arrivals import Arrival, Outcome, record
+from node.index.tables import INSTANCE, STUDY
+
+_GIVEN = [column for column in INSTANCE.c if column.name != "revision"]
+
+# Only into a study that is known and has an open revision; its row is locked against `freeze`.
+_INSERT = sa.insert(INSTANCE).from_select(
+    [*(column.name for column in _GIVEN), "revision"],
+    sa.select(
+        *(sa.bindparam(column.name, type_=column.type) for column in _GIVEN), STUDY.c.revision
+    )
+    .where(
+        STUDY.c.study_uid == sa.bindparam("study_uid", type_=STUDY.c.study_uid.type),
+        STUDY.c.revision == STUDY.c.frozen + sa.literal_column("1"),
+    )
+    .with_for_update(),
+    include_defaults=False,
+)
 
 
 class Recorder:
-    """Records arrivals; for one thread at a time."""
+    """Records arrivals on a connection of its own; for one thread at a time."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._errors = engine.dialect.loaded_dbapi.Error
-        self._lock_study = _Statement(LOCK_STUDY, engine.dialect)
-        self._insert = _Statement(INSERT, engine.dialect)
+        self._connection: sa.PoolProxiedConnection | None = None
+        compiled = _INSERT.compile(dialect=engine.dialect)
+        self._insert = str(compiled)
+        self._order = getattr(compiled, "positiontup", None)
 
     def record(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         """As `arrivals.record`."""
-        if self._record_ordinary(arrivals):
+        if self._record_ordinary(sorted(arrivals, key=lambda arrival: arrival.study_uid)):
             return [Outcome.NEW] * len(arrivals)
         return record(self._engine, arrivals)
 
+    def close(self) -> None:
+        """Let go of the connection; the next `record` takes another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
     def _record_ordinary(self, arrivals: Sequence[Arrival]) -> bool:
-        connection = self._engine.raw_connection()
         try:
-            cursor = connection.cursor()
+            if self._connection is None:
+                self._connection = self._engine.raw_connection()
+            cursor = self._connection.cursor()
             if self._is_sqlite:
                 cursor.execute("BEGIN IMMEDIATE")
-            revisions = {}
-            for study_uid in sorted({arrival.study_uid for arrival in arrivals}):
-                self._lock_study.execute(cursor, {"uid": study_uid})
-                known = cursor.fetchone()
-                if known is None or known[0] != known[1] + 1:
-                    connection.rollback()
-                    return False
-                revisions[study_uid] = known[0]
-            for arrival in arrivals:
-                values = vars(arrival) | {"revision": revisions[arrival.study_uid]}
-                self._insert.execute(cursor, values)
-            connection.commit()
+            cursor.executemany(self._insert, self._rows(arrivals))
+            if cursor.rowcount == len(arrivals):
+                self._connection.commit()
+                return True
+            self._connection.rollback()
         except self._errors:
-            connection.rollback()
-            return False  # the general way meets the same, and says it in SQLAlchemy's terms
-        finally:
-            connection.close()
-        return True
+            self.close()  # which rolls back, on whatever is left of the connection
+        return False  # the general way meets the same, and says it in SQLAlchemy's terms
 
-
-class _Statement:
-    """A statement as the driver takes it."""
-
-    def __init__(self, statement: sa.sql.ClauseElement, dialect: sa.Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)
-        self._text = str(compiled)
-        self._order = getattr(compiled, "positiontup", None)
-
-    def execute(self, cursor: DBAPICursor, values: Mapping[str, object]) -> None:
-        if self._order is None:
-            cursor.execute(self._text, values)
-        else:
-            cursor.execute(self._text, [values[name] for name in self._order])
+    def _rows(
+        self, arrivals: Sequence[Arrival]
+    ) -> Sequence[Sequence[object]] | Sequence[Mapping[str, object]]:
+        order = self._order
+        if order is None:
+            return [vars(arrival) for arrival in arrivals]
+        return [[vars(arrival)[name] for name in order] for arrival in arrivals]

@@ -12,6 +12,7 @@ from typing import Protocol
 from node.receive import messages, wire
 from node.receive.commitment import CommitmentDesk, Report
 from node.receive.contexts import STORAGE_COMMITMENT, VERIFICATION
+from node.receive.draft import Draft
 from node.receive.intake import Announcement, Answer, Incoming, Intake
 from node.receive.messages import Command, Fragment
 from node.receive.negotiation import LONGEST_PDU, Agreement, Context
@@ -76,6 +77,7 @@ class Association:
         self._reports: dict[int, Report] = {}  # sent and not confirmed, by message
         self._message_id = 0
         self.tally = Tally()
+        self._draft = Draft()
         self._command_bytes = bytearray()
         self._command: Command | None = None
         self._context_id = 0
@@ -157,7 +159,8 @@ class Association:
                 sop_instance_uid=command.sop_instance_uid,
                 transfer_syntax_uid=context.transfer_syntax,
                 calling_ae=self._calling_ae,
-            )
+            ),
+            self._draft,
         )
         return _Store(incoming, command.sop_class_uid, self.tally.count)
 

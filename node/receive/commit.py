@@ -6,7 +6,6 @@ transaction of the index are shared. With one association nothing waits.
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -38,7 +37,7 @@ class Committer:
     def commit(self, file: SpoolFile, arrival: Arrival) -> Outcome:
         """Place and record; when this returns, other processes see the instance.
 
-        `arrival.file` is filled in here. Where this raises, the file stays in the spool: the
+        Where this raises, the file stays in the spool: the
         transaction may have reached the disk all the same.
         """
         wish = _Wish(file, arrival)
@@ -55,18 +54,21 @@ class Committer:
             raise RuntimeError("a wish was forgotten")
         return wish.outcome
 
+    def close(self) -> None:
+        """Let go of the index."""
+        with self._turn:
+            self._recorder.close()
+
     def _fulfil(self, wishes: Sequence[_Wish]) -> None:
         try:
-            names = [self._spool.place(wish.file) for wish in wishes]
-            arrivals = [
-                replace(wish.arrival, file=name) for wish, name in zip(wishes, names, strict=True)
-            ]
-            outcomes = self._recorder.record(arrivals)
+            for wish in wishes:
+                self._spool.place(wish.file)
+            outcomes = self._recorder.record([wish.arrival for wish in wishes])
         except Exception as error:  # noqa: BLE001  handed to every thread that waits
             for wish in wishes:
                 wish.error = error
             return
-        for wish, name, outcome in zip(wishes, names, outcomes, strict=True):
+        for wish, outcome in zip(wishes, outcomes, strict=True):
             if outcome is Outcome.DUPLICATE:
-                self._spool.drop(name)
+                self._spool.drop(wish.arrival.file)
             wish.outcome = outcome

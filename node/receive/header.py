@@ -8,6 +8,7 @@ import re
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 
 from pydicom import dcmread
@@ -63,6 +64,7 @@ class Header:
     expected_images: int | None
 
 
+@lru_cache(maxsize=1024)  # the same few for a whole study
 def is_uid(text: str) -> bool:
     """Whether a text is a UID (PS3.5 section 9.1)."""
     return len(text) <= 64 and _PLAIN_UID.fullmatch(text) is not None

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from node.errors import NodeError, SpoolError, UnreadableInstanceError
 from node.index.arrivals import Arrival, Outcome
 from node.receive.commit import Committer
+from node.receive.draft import Draft
 from node.receive.header import Header, is_uid, read_header
 from node.receive.part10 import DIGEST_BYTES, file_header
-from node.spool import Buffer, Spool, SpoolFile
+from node.spool import Spool, SpoolFile
 
 LOGGER = logging.getLogger(__name__)
 
@@ -59,6 +60,10 @@ class Intake:
         self._minimum_free_bytes = minimum_free_bytes
         self._maximum_instance_bytes = maximum_instance_bytes
 
+    def close(self) -> None:
+        """Let go of the index."""
+        self._committer.close()
+
     def check_room(self, size_bytes: int = 0) -> None:
         """Make sure that the spool is there and may take more.
 
@@ -72,42 +77,44 @@ class Intake:
         if self._spool.free_bytes() - size_bytes < self._minimum_free_bytes:
             raise SpoolError("the disk is nearly full")
 
-    def begin(self, announcement: Announcement) -> "Incoming":
-        """Begin to take one instance."""
-        return Incoming(self, announcement, self._spool, self._committer)
+    def begin(self, announcement: Announcement, draft: Draft) -> "Incoming":
+        """Begin to take one instance; the draft is free again at its end."""
+        return Incoming(self, announcement, draft, self._spool, self._committer)
 
 
 class Incoming:
     """One instance on its way in: `add` its pieces, then `finish`, or `abandon` it.
 
-    The pieces are kept as they came. A failure is remembered and answered at the end, because the
-    peer sends its whole data set anyway.
+    A failure is remembered and answered at the end, because the peer sends its whole data set
+    anyway.
     """
 
     def __init__(
-        self, intake: Intake, announcement: Announcement, spool: Spool, committer: Committer
+        self,
+        intake: Intake,
+        announcement: Announcement,
+        draft: Draft,
+        spool: Spool,
+        committer: Committer,
     ) -> None:
         self._intake = intake
         self._announcement = announcement
+        self._draft = draft
         self._spool = spool
         self._committer = committer
-        self._pieces: list[memoryview] = []
-        self._held_bytes = 0
         self._size_bytes = 0
-        self._digest = hashlib.sha256()
-        self._digest_position = 0
         self._file: SpoolFile | None = None
-        self._header: Header | None = None
+        self._long: _Long | None = None
         self._failure: Exception | None = None
+        draft.clear()
 
     def add(self, piece: memoryview) -> None:
         """Take the next piece of the data set."""
         self._size_bytes += len(piece)
         if self._failure is not None:
             return
-        self._pieces.append(piece)
-        self._held_bytes += len(piece)
-        if self._held_bytes > _HELD_IN_MEMORY:
+        self._draft.add(piece)
+        if len(self._draft) > _HELD_IN_MEMORY:
             try:
                 self._spill()
             except (NodeError, OSError) as error:
@@ -139,34 +146,26 @@ class Incoming:
 
     def abandon(self) -> None:
         """Leave nothing behind of what is not in its place; may be repeated."""
-        self._pieces.clear()
         if self._file is not None:
             self._file.discard()
             self._file = None
 
-    def _spill(self) -> SpoolFile:
+    def _spill(self) -> "_Long":
         """Write what is held in memory; the first time, look at the header before."""
         self._intake.check_room(self._size_bytes)
-        pieces: list[Buffer] = [*self._pieces]
-        if self._file is None:
-            self._header = self._read_header()
+        data = self._draft.data
+        if self._long is None:
+            header = self._read_header(data)
             self._file = self._spool.begin()
-            meta = self._meta()
-            self._digest_position = len(meta) - DIGEST_BYTES
-            pieces.insert(0, meta)
-        for piece in self._pieces:
-            self._digest.update(piece)
-        self._file.write(pieces)
-        self._pieces.clear()
-        self._held_bytes = 0
-        return self._file
+            self._long = _Long(self._file, header, self._meta(bytes(DIGEST_BYTES)))
+        self._long.add(data)
+        self._draft.clear()
+        return self._long
 
-    def _read_header(self) -> Header:
+    def _read_header(self, data: memoryview) -> Header:
         told = self._announcement
         if not (is_uid(told.sop_instance_uid) and is_uid(told.sop_class_uid)):
             raise UnreadableInstanceError("the request names the instance by no UID")
-        pieces = self._pieces
-        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         header = read_header(data, told.transfer_syntax_uid)
         if (header.sop_class_uid, header.sop_instance_uid) != (
             told.sop_class_uid,
@@ -175,42 +174,73 @@ class Incoming:
             raise AnotherInstanceError("the data set is another instance than the request says")
         return header
 
-    def _meta(self) -> bytes:
+    def _meta(self, digest: bytes, data_bytes: int | None = None) -> bytes:
         told = self._announcement
         return file_header(
             sop_class_uid=told.sop_class_uid,
             sop_instance_uid=told.sop_instance_uid,
             transfer_syntax_uid=told.transfer_syntax_uid,
             calling_ae=told.calling_ae,
+            digest=digest,
+            data_bytes=data_bytes,
         )
 
     def _keep(self) -> Answer:
-        file = self._spill()
-        file.seal(self._digest.digest(), self._digest_position)
-        header = self._header
-        if header is None:
-            raise UnreadableInstanceError("the data set is empty")
-        outcome = self._committer.commit(file, self._arrival(header, file.size_bytes))
-        if outcome is Outcome.CONFLICT:
+        arrival, file = self._write() if self._long is None else self._end_long(self._spill())
+        if self._committer.commit(file, arrival) is Outcome.CONFLICT:
             LOGGER.error("other bytes under a known SOP Instance UID: kept aside, not used")
-            return Answer(OTHER_BYTES_UNDER_THIS_UID, header.study_uid)
-        return Answer(SUCCESS, header.study_uid)
+            return Answer(OTHER_BYTES_UNDER_THIS_UID, arrival.study_uid)
+        return Answer(SUCCESS, arrival.study_uid)
 
-    def _arrival(self, header: Header, size_bytes: int) -> Arrival:
+    def _write(self) -> tuple[Arrival, SpoolFile]:
+        """Write all of it at once, as is ordinary."""
+        data = self._draft.data
+        header = self._read_header(data)
+        self._intake.check_room(self._size_bytes)
+        digest = hashlib.sha256(data)
+        content = self._draft.below(self._meta(digest.digest(), len(data)))
+        file = self._file = self._spool.begin()
+        file.write_whole(content)
+        return self._arrival(header, file, len(content), digest.hexdigest()), file
+
+    def _end_long(self, long: "_Long") -> tuple[Arrival, SpoolFile]:
+        long.seal()
+        size_bytes = long.meta_bytes + self._size_bytes
+        return self._arrival(long.header, long.file, size_bytes, long.digest.hexdigest()), long.file
+
+    def _arrival(self, header: Header, file: SpoolFile, size_bytes: int, sha256: str) -> Arrival:
         return Arrival(
             sop_instance_uid=header.sop_instance_uid,
             study_uid=header.study_uid,
             series_uid=header.series_uid,
             sop_class_uid=header.sop_class_uid,
             transfer_syntax_uid=self._announcement.transfer_syntax_uid,
-            file="",
+            file=file.relative,
             size_bytes=size_bytes,
-            sha256=self._digest.hexdigest(),
+            sha256=sha256,
             modality=header.modality,
             expected_images=header.expected_images,
             calling_ae=self._announcement.calling_ae,
             received_s=time.time(),
         )
+
+
+class _Long:
+    """An instance that is too long to be held in memory, partly in its file."""
+
+    def __init__(self, file: SpoolFile, header: Header, meta: bytes) -> None:
+        self.file = file
+        self.header = header
+        self.meta_bytes = len(meta)
+        self.digest = hashlib.sha256()
+        file.append(meta)
+
+    def add(self, piece: memoryview) -> None:
+        self.digest.update(piece)
+        self.file.append(piece)
+
+    def seal(self) -> None:
+        self.file.seal(self.digest.digest(), self.meta_bytes - DIGEST_BYTES)
 
 
 class AnotherInstanceError(UnreadableInstanceError):

@@ -5,7 +5,8 @@ A library's general way costs more per instance than everything else that intake
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from node.receive.wire import DATA_TF, ProtocolError
 
@@ -24,6 +25,7 @@ _NO_DATA_SET = 0x0101
 _HAS_DATA_SET = 0x0001
 _DEFAULT_PDU = 2**14
 _ELEMENT = struct.Struct("<HHI")
+_ANSWER = struct.Struct("<" + 4 * "HHIH")
 _PDV = struct.Struct(">IBB")
 _PDU_AND_PDV = struct.Struct(">BxIIBB")
 
@@ -31,8 +33,7 @@ _IS_COMMAND = 1
 _IS_LAST = 2
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """The fields of a command set that the receiver looks at."""
 
     field: int
@@ -45,8 +46,7 @@ class Command:
     responds_to: int = 0
 
 
-@dataclass(frozen=True)
-class Fragment:
+class Fragment(NamedTuple):
     """One presentation data value: a piece of a command or of a data set."""
 
     context_id: int
@@ -55,9 +55,8 @@ class Fragment:
     data: memoryview
 
 
-def fragments(body: bytearray) -> Iterator[Fragment]:
+def fragments(body: memoryview) -> Iterator[Fragment]:
     """Split the body of a P-DATA-TF PDU (PS3.8 section 9.3.5) without copying it."""
-    view = memoryview(body)
     position, end = 0, len(body)
     while position < end:
         if end - position < _PDV.size:
@@ -70,7 +69,7 @@ def fragments(body: bytearray) -> Iterator[Fragment]:
             context_id,
             bool(control & _IS_COMMAND),
             bool(control & _IS_LAST),
-            view[position + _PDV.size : after],
+            body[position + _PDV.size : after],
         )
         position = after
 
@@ -108,15 +107,23 @@ def read_command(data: bytes) -> Command:
 
 def response(command: Command, status: int, context_id: int) -> bytes:
     """Return the PDU that answers a request; none of our answers carries a data set."""
-    fields = [
-        _element(0x0002, _padded(command.sop_class_uid)) if command.sop_class_uid else b"",
-        _element(0x0100, struct.pack("<H", command.field | RESPONSE)),
-        _element(0x0120, struct.pack("<H", command.message_id)),
-        _element(0x0800, struct.pack("<H", _NO_DATA_SET)),
-        _element(0x0900, struct.pack("<H", status)),
-        _element(0x1000, _padded(command.sop_instance_uid)) if command.sop_instance_uid else b"",
-    ]
+    instance = _uid_element(0x1000, command.sop_instance_uid) if command.sop_instance_uid else b""
+    fields = (
+        _class_element(command.sop_class_uid),
+        _ANSWER.pack(
+            *(0, 0x0100, 2, command.field | RESPONSE),
+            *(0, 0x0120, 2, command.message_id),
+            *(0, 0x0800, 2, _NO_DATA_SET),
+            *(0, 0x0900, 2, status),
+        ),
+        instance,
+    )
     return _command_pdu(b"".join(fields), context_id)
+
+
+@lru_cache(maxsize=64)
+def _class_element(sop_class_uid: str) -> bytes:
+    return _uid_element(0x0002, sop_class_uid) if sop_class_uid else b""
 
 
 def event_report(
@@ -124,11 +131,11 @@ def event_report(
 ) -> bytes:
     """Return the PDUs of an N-EVENT-REPORT-RQ about storage commitment (PS3.7 section 10.3.1)."""
     fields = [
-        _element(0x0002, _padded("1.2.840.10008.1.20.1")),
+        _uid_element(0x0002, "1.2.840.10008.1.20.1"),
         _element(0x0100, struct.pack("<H", N_EVENT_REPORT_RQ)),
         _element(0x0110, struct.pack("<H", message_id)),
         _element(0x0800, struct.pack("<H", _HAS_DATA_SET)),
-        _element(0x1000, _padded("1.2.840.10008.1.20.1.1")),
+        _uid_element(0x1000, "1.2.840.10008.1.20.1.1"),
         _element(0x1002, struct.pack("<H", event_type)),
     ]
     room = (longest_pdu or _DEFAULT_PDU) - _PDV.size
@@ -154,9 +161,9 @@ def _element(element: int, value: bytes) -> bytes:
     return _ELEMENT.pack(0x0000, element, len(value)) + value
 
 
-def _padded(uid: str) -> bytes:
+def _uid_element(element: int, uid: str) -> bytes:
     value = uid.encode("ascii")
-    return value + b"\0" * (len(value) % 2)
+    return _element(element, value + b"\0" * (len(value) % 2))
 
 
 def _number(values: dict[int, bytes], element: int) -> int:

@@ -19,6 +19,7 @@ RELEASE_RP = b"\x06\x00\x00\x00\x00\x04\x00\x00\x00\x00"
 ABORT = 0x07
 
 _HEADER = struct.Struct(">BxI")
+_AHEAD = 2**16  # of what is there already, so much is taken at once
 _TIMEOUT = struct.Struct("ll")  # struct timeval
 
 
@@ -55,7 +56,7 @@ def abort_pdu(reason: int) -> bytes:
     return struct.pack(">BxIxxBB", ABORT, 4, 2, reason)
 
 
-def pdu(kind: int, body: bytes | bytearray) -> bytes:
+def pdu(kind: int, body: bytes | memoryview) -> bytes:
     """Return a PDU with its header."""
     return _HEADER.pack(kind, len(body)) + body
 
@@ -68,6 +69,8 @@ class Connection:
         # The kernel fills a whole PDU in one call, and its timeout covers that whole call.
         self._flags = 0 if isinstance(stream, ssl.SSLSocket) else socket.MSG_WAITALL
         self._timeout_s = timeout_s
+        self._buffer = memoryview(bytearray(_AHEAD))
+        self._start = self._end = 0
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self.set_timeout(timeout_s)
@@ -84,40 +87,61 @@ class Connection:
             self._stream.settimeout(timeout_s)
         return self
 
-    def read_pdu(self, *, longest: int) -> tuple[int, bytearray]:
+    def read_pdu(self, *, longest: int) -> tuple[int, memoryview]:
         """Wait for the next PDU; return its type and its bytes after the six of the header.
+
+        The bytes lie in a buffer that the next call uses again.
 
         Raises
         ------
         PeerGoneError, PeerSilentError, ProtocolError
         """
-        header = bytearray(_HEADER.size)
-        self._fill(header)
-        kind, length = _HEADER.unpack(header)
+        self._fill(_HEADER.size)
+        kind, length = _HEADER.unpack_from(self._buffer, self._start)
         if not 1 <= kind <= ABORT:
             raise ProtocolError("garbage instead of a PDU")
         if length > longest:
             raise ProtocolError(f"a PDU of {length} bytes, longer than agreed")
-        body = bytearray(length)
-        self._fill(body)
-        return kind, body
+        self._fill(_HEADER.size + length)
+        start = self._start + _HEADER.size
+        self._start = start + length
+        return kind, self._buffer[start : self._start]
 
-    def _fill(self, buffer: bytearray) -> None:
-        view = memoryview(buffer)
+    def _fill(self, count: int) -> None:
+        """Wait until so many bytes are in the buffer, from its start."""
+        if self._end - self._start >= count:
+            return
+        if self._start + count > len(self._buffer):
+            self._move_to_front(count)
+        elif self._start == self._end:
+            self._start = self._end = 0
         deadline_s = time.monotonic() + self._timeout_s
-        while view:
-            try:
-                count = self._stream.recv_into(view, len(view), self._flags)
-            except (TimeoutError, BlockingIOError, ssl.SSLWantReadError) as error:
-                raise PeerSilentError("the peer is silent") from error
-            except OSError as error:
-                raise PeerGoneError("the connection broke") from error
-            if count == 0:
-                raise PeerGoneError("the peer closed the connection")
-            view = view[count:]
+        while (missing := self._start + count - self._end) > 0:
+            # A header comes with what is there already; for the rest the kernel waits, all of it.
+            flags = self._flags if count > _HEADER.size else 0
+            self._end += self._receive(max(missing, _AHEAD) if flags == 0 else missing, flags)
             # A peer that trickles restarts the timeout of each call, but not this one.
-            if view and time.monotonic() > deadline_s:
+            if self._end - self._start < count and time.monotonic() > deadline_s:
                 raise PeerSilentError("the peer is too slow")
+
+    def _move_to_front(self, count: int) -> None:
+        held = bytes(self._buffer[self._start : self._end])
+        if count > len(self._buffer):
+            self._buffer = memoryview(bytearray(count + _AHEAD))
+        self._buffer[: len(held)] = held
+        self._start, self._end = 0, len(held)
+
+    def _receive(self, count: int, flags: int) -> int:
+        room = self._buffer[self._end : self._end + count]
+        try:
+            received = self._stream.recv_into(room, len(room), flags)
+        except (TimeoutError, BlockingIOError, ssl.SSLWantReadError) as error:
+            raise PeerSilentError("the peer is silent") from error
+        except OSError as error:
+            raise PeerGoneError("the connection broke") from error
+        if received == 0:
+            raise PeerGoneError("the peer closed the connection")
+        return received
 
     def send(self, data: bytes) -> None:
         """Send everything.

@@ -147,7 +147,8 @@ def test_the_fast_way_ends_where_the_general_one_does(tmp_path):
     told, rows = [], []
     for name in ("general", "fast"):
         engine = open_index(Storage(directory=tmp_path / name))
-        way = Recorder(engine).record if name == "fast" else functools.partial(record, engine)
+        recorder = Recorder(engine)
+        way = recorder.record if name == "fast" else functools.partial(record, engine)
         outcomes = []
         for batch in batches:
             outcomes.append(way(batch))
@@ -160,6 +161,7 @@ def test_the_fast_way_ends_where_the_general_one_does(tmp_path):
                     for table in (STUDY, INSTANCE, CONFLICT)
                 ]
             )
+        recorder.close()
         engine.dispose()
     assert told[0] == told[1]
     assert rows[0] == rows[1]

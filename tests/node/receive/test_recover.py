@@ -8,6 +8,7 @@ from node.config import Storage
 from node.errors import SpoolError
 from node.index.arrivals import snapshot, study_arrivals
 from node.index.tables import open_index
+from node.receive.draft import Draft
 from node.receive.intake import Announcement, Intake
 from node.receive.part10 import Meta, file_header, read_file_header
 from node.receive.recover import recover
@@ -31,16 +32,19 @@ def keep(spool, index, mr_instance, tmp_path):
         with (tmp_path / "sent.dcm").open("rb") as stream:
             read_file_header_of_any(stream)
             data = stream.read()
-        incoming = Intake(spool, index).begin(
+        intake = Intake(spool, index)
+        incoming = intake.begin(
             Announcement(
                 sop_class_uid=dataset.SOPClassUID,
                 sop_instance_uid=dataset.SOPInstanceUID,
                 transfer_syntax_uid=dataset.file_meta.TransferSyntaxUID,
                 calling_ae="SCANNER",
-            )
+            ),
+            Draft(),
         )
         incoming.add(memoryview(data))
         assert incoming.finish().status == 0
+        intake.close()
         return data
 
     return call
@@ -111,7 +115,7 @@ def test_a_file_with_one_wrong_bit_is_not_taken_for_whole(spool, index, keep):
 def test_an_unfinished_file_is_removed(spool, index, keep):
     keep(1)
     torn = spool.begin()
-    torn.write([b"half of it"])
+    torn.append(b"half of it")
     assert recover(spool, index).removed_parts == 1
     assert list(spool.parts()) == []
     assert len(list(spool.placed())) == 1

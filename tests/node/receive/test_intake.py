@@ -1,0 +1,104 @@
+"""One instance from its pieces to its file, at the sizes where the way into the file changes."""
+
+import errno
+import hashlib
+import os
+
+import pytest
+
+from node.index.arrivals import snapshot
+from node.receive.draft import Draft
+from node.receive.intake import Announcement, Intake
+from node.receive.part10 import read_file_header
+from node.receive.recover import recover
+from node.spool import BLOCK_BYTES, Spool
+from tests.raw_sender import EXPLICIT_LITTLE, MR_IMAGE, mr_data_set
+
+STUDY = "1.2.826.0.1.6"
+
+
+@pytest.fixture
+def intake(storage, index):
+    taking = Intake(Spool.open(storage), index)
+    yield taking
+    taking.close()
+
+
+def keep(intake: Intake, draft: Draft, number: int, size_bytes: int, piece: int = 2**16) -> bytes:
+    uid, data = mr_data_set(STUDY, f"{STUDY}.1", number, size_bytes)
+    incoming = intake.begin(
+        Announcement(
+            sop_class_uid=MR_IMAGE,
+            sop_instance_uid=uid,
+            transfer_syntax_uid=EXPLICIT_LITTLE,
+            calling_ae="SCANNER",
+        ),
+        draft,
+    )
+    for start in range(0, len(data), piece):
+        incoming.add(memoryview(data)[start : start + piece])
+    assert incoming.finish().status == 0
+    return data
+
+
+def files(storage, index) -> list[bytes]:
+    rows = snapshot(index, STUDY, 1)
+    return [(storage.directory / "spool" / row.file).read_bytes() for row in rows]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3000, 4096, 87_000, 300_000, 8 * 2**20, 20 * 2**20])
+def test_an_instance_of_any_size_is_kept_bit_for_bit_under_its_digest(intake, storage, index, size):
+    data = keep(intake, Draft(), 1, size)
+    (row,) = snapshot(index, STUDY, 1)
+    with (storage.directory / "spool" / row.file).open("rb") as stream:
+        assert read_file_header(stream).digest == hashlib.sha256(data).digest()
+        assert stream.read() == data
+    assert row.sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_the_next_instance_has_nothing_of_the_one_before(intake, storage, index):
+    draft = Draft()
+    data = [keep(intake, draft, number, 50_000 - 777 * number, 9_999) for number in range(4)]
+    data.append(keep(intake, draft, 5, 30 * 2**20, 2**18))
+    data.append(keep(intake, draft, 6, 100))
+    for content, sent in zip(files(storage, index), data, strict=True):
+        assert content.endswith(sent)
+
+
+def test_an_ordinary_file_has_full_blocks(intake, storage, index):
+    for number in range(10):
+        keep(intake, Draft(), number, 80_000 + 2 * number)
+    assert {len(content) % BLOCK_BYTES for content in files(storage, index)} == {0}
+
+
+@pytest.mark.parametrize("done", [0, 8192])
+def test_a_filesystem_that_takes_nothing_or_not_all_directly_gets_it_the_other_way(
+    intake, storage, index, monkeypatch, done
+):
+    write, asked = os.pwrite, []
+
+    def grudging(descriptor, content, position):
+        if not asked:
+            asked.append(position)
+            if not done:
+                raise OSError(errno.EINVAL, "no direct writes here")
+            return write(descriptor, content[:done], position)
+        return write(descriptor, content, position)
+
+    monkeypatch.setattr(os, "pwrite", grudging)
+    data = keep(intake, Draft(), 1, 50_000)
+    (content,) = files(storage, index)
+    assert content.endswith(data)
+    assert recover(Spool.open(storage), index).recorded == 0
+
+
+def test_a_disk_that_refuses_leaves_nothing_behind(intake, storage, index, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    with pytest.raises(AssertionError):
+        keep(intake, Draft(), 1, 50_000)
+    monkeypatch.undo()
+    assert snapshot(index, STUDY, 1) == ()
+    assert all(part.stat().st_size == 0 for part in Spool.open(storage).parts())
