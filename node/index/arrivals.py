@@ -18,7 +18,7 @@ _UIDS_A_QUERY = 500  # SQLite takes at most 999 parameters in old builds
 
 # Built once: building a statement costs more than running it.
 _INSERT = sa.insert(INSTANCE)
-_LOCK_STUDY = (
+LOCK_STUDY = (
     sa.select(STUDY.c.revision, STUDY.c.frozen)
     .where(STUDY.c.study_uid == sa.bindparam("uid"))
     .with_for_update()  # nothing on SQLite, where the transaction holds the only lock there is
@@ -126,13 +126,13 @@ def _studies(arrivals: Sequence[Arrival]) -> list[str]:
 
 def _open_revision(connection: sa.Connection, study_uid: str, arrivals: Sequence[Arrival]) -> int:
     """Lock the study's row, which serialises with `freeze`, and return its open revision."""
-    known = connection.execute(_LOCK_STUDY, {"uid": study_uid}).one_or_none()
+    known = connection.execute(LOCK_STUDY, {"uid": study_uid}).one_or_none()
     if known is None:
         first_s = min(item.received_s for item in arrivals if item.study_uid == study_uid)
         insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
         new = insert(STUDY).values(study_uid=study_uid, first_s=first_s, revision=1, frozen=0)
         connection.execute(new.on_conflict_do_nothing())
-        known = connection.execute(_LOCK_STUDY, {"uid": study_uid}).one()
+        known = connection.execute(LOCK_STUDY, {"uid": study_uid}).one()
     revision: int = known.frozen + 1
     if known.revision != revision:
         connection.execute(
