@@ -14,6 +14,7 @@ def ge(subject: Subject, made: list[Acquisition]) -> Iterator[Dataset]:
     """Yield the images of all acquisitions."""
     factor = min(1.0, _LARGEST_STORED / max(acquisition.largest for acquisition in made))
     for acquisition in made:
+        first_s = min(picture.time_s for picture in acquisition.pictures)
         for picture in acquisition.pictures:
             instance = picture.position * acquisition.n_frames + picture.frame + 1
             dataset = start_image(subject, acquisition, picture, acquisition.key, instance)
@@ -22,11 +23,10 @@ def ge(subject: Subject, made: list[Acquisition]) -> Iterator[Dataset]:
             dataset.SoftwareVersions = "DV26"
             dataset.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
             dataset.SeriesNumber = acquisition.number
-            dataset.AcquisitionTime = clock(acquisition.start_s)
+            dataset.AcquisitionTime = clock(first_s)
             dataset.AcquisitionNumber = 1
             dataset.RepetitionTime = f"{picture.readout.repetition_time_s * 1e3:.3f}"
-            since = picture.time_s - acquisition.pictures[0].time_s
-            dataset.TriggerTime = f"{since * 1e3:.1f}"
+            dataset.TriggerTime = f"{(picture.time_s - first_s) * 1e3:.1f}"
             dataset.TemporalPositionIdentifier = picture.frame + 1
             dataset.NumberOfTemporalPositions = acquisition.n_frames
             put_pixels(dataset, picture.pixels * factor)

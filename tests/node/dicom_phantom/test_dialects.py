@@ -102,6 +102,28 @@ def test_a_separate_input_series_is_found_in_each_dialect(dialect, kind, tmp_pat
     assert first_pass.input_series.dose_ratio == pytest.approx(ratio, rel=5e-3)
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_dual_sequence_keeps_its_times_where_proton_density_frames_come_first(dialect, tmp_path):
+    settings = PhantomSettings(
+        states=(State.REST,),
+        n_slices=1,
+        n_frames=24,
+        matrix=64,
+        motion_mm=0.0,
+        input_kind=InputKind.DUAL_SEQUENCE,
+        proton_density=True,
+    )
+    simulated = simulate(6, settings)
+    (wanted,) = simulated.study.first_passes
+    read = read_study(write(simulated, dialect, tmp_path), Analysis()).study
+    (found,) = read.first_passes
+    np.testing.assert_allclose(
+        found.input_series.slice.time_s - found.slices[0].time_s[0],
+        wanted.input_series.slice.time_s - wanted.slices[0].time_s[0],
+        atol=5e-3,
+    )
+
+
 def test_series_that_are_no_perfusion_are_valid_and_left_alone(phantom, tmp_path, program):
     dciodvfy = program("dciodvfy")
     alone = write(phantom, "siemens", tmp_path)
