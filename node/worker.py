@@ -1,7 +1,6 @@
 """The worker: analyses what is complete and delivers what is made, until it is told to stop."""
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -132,13 +131,3 @@ class Worker:
             claim=confirmer.claim,
             make=confirmer.ask,
         )
-
-
-def leave() -> None:
-    """End the process without unwinding the threads.
-
-    A step that is unwound would be recorded as failed; one that ends with its process is
-    repeated. The analysis ends by itself when its parent is gone.
-    """
-    logging.shutdown()
-    os._exit(0)

@@ -9,7 +9,7 @@ import pytest
 
 from node.log_setup import TALKATIVE
 
-pytest_plugins = ("tests.node.orthanc",)
+pytest_plugins = ("tests.node.orthanc", "tests.postgresql")
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Work until SIGTERM or SIGINT; what is under way is taken up again by the next start."""
+    from node.lifeline import leave
     from node.standing import begin
-    from node.worker import Worker, leave
+    from node.worker import Worker
     from node.workflow.child import COMMAND
 
     config, stop = begin(arguments.config)

@@ -23,8 +23,9 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, SetEnqueueOptions, SetWorkflowID, WorkflowStatus
 from dbos._serialization import DBOSPortableJSONSerializer
 
-from node.engine.liveness import Liveness
+from node.engine.liveness import Liveness, liveness
 from node.errors import EngineError
+from node.lifeline import leave
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -99,7 +100,7 @@ class Engine:
         database
             SQLAlchemy URL of SQLite or PostgreSQL.
         locks
-            Folder for the executors' lock files.
+            Folder for the executors' lock files, where the database cannot hold locks.
         lanes
             All queues with their handlers.
         poll_s
@@ -121,7 +122,7 @@ class Engine:
             The database is locked by a stranger, damaged or away; the message says what to do.
         """
         _prepare_sqlite(self._database)
-        self._alive = Liveness(self._locks)
+        self._alive = self._take_lock()
         settings: DBOSConfig = {
             "name": "perfusion-node",
             "system_database_url": self._database,
@@ -149,6 +150,13 @@ class Engine:
             )
         self._watch = threading.Thread(target=self._watch_for_lost_work, daemon=True)
         self._watch.start()
+        threading.Thread(target=self._leave_when_lost, daemon=True).start()
+
+    def _take_lock(self) -> Liveness:
+        try:
+            return liveness(self._database, self._locks)
+        except sa.exc.DBAPIError as error:
+            raise EngineError(_advice(self._database, error)) from error
 
     def start(self, key: str, not_before_s: float | None = None) -> None:
         """Start `key` unless it was started before; a waiting one is moved to `not_before_s`."""
@@ -223,6 +231,13 @@ class Engine:
         if old:
             log.warning("%d pieces of work of another version are started anew", len(old))
             DBOS.cancel_workflows(old)
+
+    def _leave_when_lost(self) -> None:
+        """End the process when others may have its work: the supervisor starts it anew."""
+        while not self._stop.wait(self._poll_s):
+            if not self._alive.holds() and not self._stop.is_set():
+                log.critical("the database has lost sight of this worker, which begins anew")
+                leave(1)
 
     def _watch_for_lost_work(self) -> None:
         lost: Counter[str] = Counter()

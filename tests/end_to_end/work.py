@@ -6,9 +6,9 @@ import threading
 from pathlib import Path
 
 from node.config import load_config
-from node.lifeline import follow_parent
+from node.lifeline import follow_parent, leave
 from node.log_setup import set_up_logging
-from node.worker import Worker, leave
+from node.worker import Worker
 
 if __name__ == "__main__":
     follow_parent()
