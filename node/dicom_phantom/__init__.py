@@ -40,7 +40,7 @@ def study_datasets(
     made = acquisitions(phantom, named=named)
     yield from DIALECTS[dialect](subject, made)
     if others:
-        yield from distractors(subject, made)
+        yield from distractors(subject, phantom, made)
 
 
 __all__ = ["DIALECTS", "study_datasets", "write_truth"]

@@ -1,120 +1,166 @@
-"""Series of the same examination that are no perfusion: localizer, cine, late enhancement, T1 map.
+"""Other series of the same examination: localizer, cine, T1 map, late enhancement.
 
-Their pictures are made from the perfusion frames: what matters is that they are there, lie in the
-same places, and are not to be analysed.
+They show the same patient in the same places. None is a first pass; the T1 map is native and holds
+the patient's own T1 in milliseconds, so that a reader of T1 maps can use it.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pydicom.dataset import Dataset
-from scipy.ndimage import zoom
 
-from node.dicom_phantom.common import Subject, clock, put_pixels, put_window, start_image
+from node.dicom_phantom.common import COMMENT, Subject, clock, put_pixels, put_window, start_image
 from node.dicom_phantom.pictures import Acquisition, Picture
-from pipeline.study import FloatArray
+from pipeline.phantom import PhantomStudy
+from pipeline.phantom.localizer import localizer
+from pipeline.phantom.others import (
+    CINE_PHASES,
+    CINE_READOUT,
+    LATE_READOUT,
+    OtherPictures,
+    other_pictures,
+)
+from pipeline.study import FloatArray, Readout, SliceGeometry
 
-_CINE_PHASES = 25
 _LARGEST_STORED = 4095.0
+_BREATH_HOLD_S = 14.0
+_LATE_AFTER_S = 600.0
+_PHILIPS_SLOPE = 0.5
+_MANUFACTURERS = {"philips": "Philips Medical Systems", "ge": "GE MEDICAL SYSTEMS"}
 
 
-def distractors(subject: Subject, made: list[Acquisition]) -> Iterator[Dataset]:
-    """Yield a localizer before the first acquisition, and the other series after the last."""
-    first, last = made[0], made[-1]
-    late = [picture for picture in last.pictures if picture.frame == last.n_frames - 1]
-    yield from _localizer(subject, first)
-    yield from _cine(subject, last, late)
-    yield from _late_enhancement(subject, last, late)
-    yield from _t1_map(subject, last, late)
+@dataclass(frozen=True, kw_only=True)
+class _Series:
+    """What all images of one series share."""
+
+    key: str
+    number: int
+    words: str
+    start_s: float
+    readout: Readout
+    image_type: tuple[str, ...] = ("ORIGINAL", "PRIMARY", "M", "ND")
+    native: bool = True
+    """Whether it is taken before contrast agent."""
 
 
-def _localizer(subject: Subject, acquisition: Acquisition) -> Iterator[Dataset]:
-    """Three orthogonal planes, once."""
-    picture = acquisition.pictures[0]
-    axes = np.eye(3)
-    for instance, (along, down) in enumerate(((0, 1), (0, 2), (1, 2)), start=1):
-        sign = 1.0 if down == 1 else -1.0
-        geometry = replace(
-            picture.geometry,
-            position_mm=(-180.0, -180.0, 180.0),
-            column_direction=_triple(axes[along]),
-            row_direction=_triple(sign * axes[down]),
-        )
-        placed = replace(picture, geometry=geometry, time_s=60.0 + instance)
-        dataset = _image(subject, acquisition, placed, "localizer", instance, picture.pixels)
-        dataset.SeriesNumber, dataset.SeriesDescription = 901, "SIMULATED localizer"
-        dataset.ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
-        yield dataset
+_LOCALIZER = _Series(
+    key="localizer",
+    number=901,
+    words="localizer",
+    start_s=60.0,
+    readout=CINE_READOUT,
+    image_type=("ORIGINAL", "PRIMARY", "LOCALIZER"),
+)
+_CINE = _Series(key="cine", number=902, words="cine SAX", start_s=200.0, readout=CINE_READOUT)
+_T1_MAP = _Series(
+    key="t1 map",
+    number=903,
+    words="T1 map SAX",
+    start_s=300.0,
+    readout=CINE_READOUT,
+    image_type=("DERIVED", "PRIMARY", "T1 MAP", "ND"),
+)
+_LATE = _Series(
+    key="late", number=904, words="LGE SAX", start_s=0.0, readout=LATE_READOUT, native=False
+)
 
 
-def _cine(subject: Subject, acquisition: Acquisition, late: list[Picture]) -> Iterator[Dataset]:
-    """Phases of one beat in the first slice."""
-    picture = late[0]
-    beat_ms = 60e3 / acquisition.heart_rate_bpm
-    for phase in range(_CINE_PHASES):
-        size = 1.0 - 0.06 * (1.0 - np.cos(2 * np.pi * phase / _CINE_PHASES))
-        pixels = _shrunk(picture.pixels, size)
-        dataset = _image(subject, acquisition, picture, "cine", phase + 1, pixels)
-        dataset.SeriesNumber, dataset.SeriesDescription = 902, "SIMULATED cine SAX"
-        dataset.TriggerTime = f"{beat_ms * phase / _CINE_PHASES:.1f}"
-        dataset.AcquisitionTime = clock(acquisition.start_s + 200.0)
-        dataset.CardiacNumberOfImages = _CINE_PHASES
-        yield dataset
-
-
-def _late_enhancement(
-    subject: Subject, acquisition: Acquisition, late: list[Picture]
+def distractors(
+    subject: Subject, phantom: PhantomStudy, made: list[Acquisition]
 ) -> Iterator[Dataset]:
-    """One image per slice, minutes later."""
-    for picture in late:
-        later = replace(picture, time_s=picture.time_s + 600.0)
-        dataset = _image(subject, acquisition, later, "late", picture.position + 1, picture.pixels)
-        dataset.SeriesNumber, dataset.SeriesDescription = 903, "SIMULATED LGE psir SAX"
-        dataset.InversionTime = "300"
+    """Yield localizer, cine and T1 map, all before contrast agent, and late enhancement."""
+    truth = phantom.truth
+    geometries = [one.geometry for one in phantom.study.first_passes[0].slices]
+    others = other_pictures(truth.seed, truth.settings)
+    pairs = list(zip(geometries, others, strict=True))
+    for instance, plane in enumerate(localizer(truth.seed, truth.settings), start=1):
+        yield _image(subject, made[0], _LOCALIZER, instance, plane.geometry, plane.pixels)
+    yield from _cine(subject, made[0], pairs)
+    for number, (geometry, other) in enumerate(pairs):
+        yield _t1_map(subject, made[0], number, geometry, other)
+    late = replace(_LATE, start_s=made[-1].start_s + _LATE_AFTER_S)
+    for number, (geometry, other) in enumerate(pairs):
+        dataset = _image(subject, made[-1], late, number + 1, geometry, other.late, hold=number)
+        dataset.InversionTime = f"{other.inversion_time_s * 1e3:.0f}"
         yield dataset
 
 
-def _t1_map(subject: Subject, acquisition: Acquisition, late: list[Picture]) -> Iterator[Dataset]:
-    """One map of T1 in milliseconds."""
-    picture = late[0]
-    brightness = picture.pixels / max(float(picture.pixels.max()), 1e-9)
-    dataset = _image(subject, acquisition, picture, "t1 map", 1, 1800.0 - 1400.0 * brightness)
-    dataset.SeriesNumber, dataset.SeriesDescription = 904, "SIMULATED T1 map MOLLI"
-    dataset.ImageType = ["DERIVED", "PRIMARY", "T1 MAP", "ND"]
-    yield dataset
+def _cine(
+    subject: Subject, acquisition: Acquisition, pairs: list[tuple[SliceGeometry, OtherPictures]]
+) -> Iterator[Dataset]:
+    """Phases of one beat, slice by slice."""
+    beat_ms = 60e3 / acquisition.heart_rate_bpm
+    for number, (geometry, other) in enumerate(pairs):
+        for phase, pixels in enumerate(other.cine):
+            instance = number * CINE_PHASES + phase + 1
+            dataset = _image(subject, acquisition, _CINE, instance, geometry, pixels, hold=number)
+            dataset.TriggerTime = f"{beat_ms * phase / CINE_PHASES:.1f}"
+            dataset.CardiacNumberOfImages = CINE_PHASES
+            yield dataset
+
+
+def _t1_map(
+    subject: Subject,
+    acquisition: Acquisition,
+    number: int,
+    geometry: SliceGeometry,
+    other: OtherPictures,
+) -> Dataset:
+    """Write T1 in milliseconds: stored as such by Siemens and GE, rescaled to them by Philips."""
+    t1_ms = other.t1_s * 1e3
+    dataset = _image(subject, acquisition, _T1_MAP, number + 1, geometry, t1_ms, hold=number)
+    if dataset.Manufacturer == _MANUFACTURERS["philips"]:
+        put_pixels(dataset, t1_ms / _PHILIPS_SLOPE, bits=16)
+        dataset.RescaleSlope, dataset.RescaleIntercept = f"{_PHILIPS_SLOPE:g}", "0"
+        dataset.RescaleType = "ms"
+    else:
+        put_pixels(dataset, t1_ms)
+    dataset.WindowCenter, dataset.WindowWidth = "1300", "1300"
+    dataset.ImageComments = f"{COMMENT}; T1 in milliseconds"
+    return dataset
 
 
 def _image(
     subject: Subject,
     acquisition: Acquisition,
-    picture: Picture,
-    series: str,
+    series: _Series,
     instance: int,
+    geometry: SliceGeometry,
     pixels: FloatArray,
+    *,
+    hold: int = 0,
 ) -> Dataset:
-    dataset = start_image(subject, acquisition, picture, series, instance)
-    dataset.Manufacturer, dataset.ManufacturerModelName = "SIEMENS", "Simulated"
-    dataset.SoftwareVersions = "syngo MR E11"
-    dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND"]
-    dataset.ProtocolName = series
+    """One classic image; `hold` is the number of its breath-hold within the series."""
+    time_s = series.start_s + hold * _BREATH_HOLD_S
+    picture = Picture(
+        pixels=pixels,
+        time_s=time_s,
+        position=0,
+        frame=0,
+        delay_in_beat_s=0.6 * 60.0 / acquisition.heart_rate_bpm,
+        geometry=geometry,
+        readout=series.readout,
+        proton_density=False,
+    )
+    said = replace(acquisition, description=f"SIMULATED {series.words}", start_s=series.start_s)
+    dataset = start_image(subject, said, picture, series.key, instance)
+    dialect = subject.variant.split()[0]
+    dataset.Manufacturer = _MANUFACTURERS.get(dialect, "SIEMENS")
+    dataset.ManufacturerModelName = "Simulated"
+    dataset.SoftwareVersions = "1"
+    dataset.SeriesNumber = series.number
+    dataset.ImageType = list(series.image_type)
     dataset.AcquisitionNumber = 1
-    dataset.AcquisitionTime = clock(picture.time_s)
-    dataset.RepetitionTime = f"{picture.readout.repetition_time_s * 1e3:.3f}"
-    factor = min(1.0, _LARGEST_STORED / max(float(pixels.max()), 1e-9))
+    dataset.AcquisitionTime = clock(time_s)
+    dataset.RepetitionTime = f"{series.readout.repetition_time_s * 1e3:.3f}"
+    if series.native:
+        dataset.ScanningSequence = "GR"
+        for keyword in ("InversionTime", "ContrastBolusVolume", "ContrastBolusTotalDose"):
+            del dataset[keyword]
+        dataset.ContrastBolusAgent = ""
+    shown = float(np.percentile(pixels, 99.5))  # fat and fluid may be brighter than the window
+    factor = 0.5 * _LARGEST_STORED / max(shown, 1e-9)
     put_pixels(dataset, pixels * factor)
-    put_window(dataset, float(pixels.max()) * factor)
+    put_window(dataset, 2.0 * shown * factor)
     return dataset
-
-
-def _shrunk(pixels: FloatArray, size: float) -> FloatArray:
-    """Shrink the picture around its middle, zeros outside."""
-    small = zoom(pixels, size, order=1)
-    out = np.zeros_like(pixels)
-    top, left = ((whole - part) // 2 for whole, part in zip(out.shape, small.shape, strict=True))
-    out[top : top + small.shape[0], left : left + small.shape[1]] = small
-    return out
-
-
-def _triple(vector: FloatArray) -> tuple[float, float, float]:
-    return float(vector[0]), float(vector[1]), float(vector[2])

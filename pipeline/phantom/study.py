@@ -50,6 +50,7 @@ def simulate(seed: int, settings: PhantomSettings | None = None) -> PhantomStudy
             description=f"{patient.heart.kind} heart, {patient.physics.field_strength_t:g} T, "
             f"{patient.physics.readout.sequence}, defects: {len(patient.defects)}",
             weight_kg=patient.weight_kg,
+            settings=settings,
             first_passes=tuple(passes[state][1] for state in settings.states),
         ),
     )

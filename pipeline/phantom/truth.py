@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from pipeline.phantom.settings import PhantomSettings
 from pipeline.result import Box, InputFunction, InsertionPoints, Regions, SliceLevel
 from pipeline.study import BoolArray, FloatArray, IntArray, PerfusionStudy, Physics, State
 
@@ -64,6 +65,8 @@ class PhantomTruth:
     description: str
     """What kind of patient and acquisition this is, in words."""
     weight_kg: float
+    settings: PhantomSettings
+    """With the seed, these are the whole study."""
     first_passes: tuple[FirstPassTruth, ...]
 
 

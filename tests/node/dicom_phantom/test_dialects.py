@@ -1,7 +1,9 @@
+import json
 import subprocess
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion
 
 from node.config import Analysis
 from node.dicom_phantom import DIALECTS, study_datasets, write_truth
@@ -124,21 +126,57 @@ def test_a_dual_sequence_keeps_its_times_where_proton_density_frames_come_first(
     )
 
 
-def test_series_that_are_no_perfusion_are_valid_and_left_alone(phantom, tmp_path, program):
+@pytest.fixture(scope="module")
+def others(phantom):
+    return [
+        one for one in study_datasets(phantom, "siemens", others=True) if one.SeriesNumber > 900
+    ]
+
+
+def test_series_that_are_no_perfusion_are_valid_and_left_alone(phantom, others, tmp_path, program):
     dciodvfy = program("dciodvfy")
     alone = write(phantom, "siemens", tmp_path)
-    others = list(study_datasets(phantom, "siemens", others=True))[len(alone) :]
-    added = []
+    added = {}
     for number, dataset in enumerate(others):
-        added.append(tmp_path / f"other{number}.dcm")
-        dataset.save_as(added[-1], enforce_file_format=True)
-    for path in (added[0], added[3], added[-2], added[-1]):
+        path = tmp_path / f"other{number}.dcm"
+        dataset.save_as(path, enforce_file_format=True)
+        added.setdefault(dataset.SeriesNumber, []).append(path)
+    assert {series: len(paths) for series, paths in added.items()} == {
+        901: 3,
+        902: 50,
+        903: 2,
+        904: 2,
+    }
+    for path in (paths[0] for paths in added.values()):
         said = subprocess.run([dciodvfy, path], capture_output=True, text=True, check=False)
         assert "Error" not in said.stderr + said.stdout, said.stderr
-    read = read_study(alone + added, Analysis())
+    read = read_study(alone + [path for paths in added.values() for path in paths], Analysis())
     assert [len(p.slices) for p in read.study.first_passes] == [2, 2]
     assert sum(len(source.frames) for p in read.sources for source in p.slices) == 2 * 2 * 24
-    assert len(read.set_aside) == 4
+    said = " ".join(aside.reason for aside in read.set_aside)
+    assert len(read.set_aside) == 3
+    assert all(word in said for word in ("localizer", "cine", "late enhancement"))
+
+
+@pytest.mark.parametrize("dialect", ["siemens", "philips", "ge", "enhanced"])
+def test_the_t1_map_of_the_study_holds_the_t1_of_the_patient(dialect, tmp_path):
+    settings = PhantomSettings(
+        states=(State.REST,), n_slices=2, n_frames=24, matrix=96, motion_mm=0.0, disease=False
+    )
+    phantom = simulate(6, settings)
+    read = read_study(write(phantom, dialect, tmp_path, others=True), Analysis()).study
+    assert len(read.t1_maps) == 2
+    (truth,) = phantom.truth.first_passes
+    for known, one in zip(truth.slices, phantom.study.first_passes[0].slices, strict=True):
+        (t1_map,) = (
+            found
+            for found in read.t1_maps
+            if np.allclose(found.geometry.position_mm, one.geometry.position_mm, atol=1e-3)
+        )
+        wall = np.nanmedian(t1_map.t1_s[binary_erosion(known.regions.myocardium)])
+        blood = np.nanmedian(t1_map.t1_s[binary_erosion(known.regions.lv_pool, iterations=3)])
+        assert wall == pytest.approx(truth.physics.t1_myocardium_s, rel=0.03)
+        assert blood == pytest.approx(truth.physics.t1_blood_s, rel=0.03)
 
 
 def test_the_same_seed_gives_the_same_files(phantom):
@@ -157,3 +195,7 @@ def test_the_truth_on_disk_is_the_truth(phantom, tmp_path):
     with np.load(tmp_path / "truth.npz") as arrays:
         np.testing.assert_array_equal(arrays["stress/0/myocardium"], known.regions.myocardium)
         np.testing.assert_array_equal(arrays["stress/0/mbf_ml_min_g"], known.mbf_ml_min_g)
+    said = json.loads((tmp_path / "truth.json").read_text(encoding="utf-8"))["first_passes"][1]
+    physics = phantom.truth.first_passes[1].physics
+    assert said["t1_myocardium_s"] == physics.t1_myocardium_s
+    assert said["saturation_efficiency"] == physics.readout.saturation_efficiency
