@@ -13,6 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from node.config import Storage
 from node.errors import IndexUnusableError
+from node.index.schema import bring_up_to_date
 
 METADATA = sa.MetaData()
 
@@ -68,7 +69,7 @@ def database_url(storage: Storage) -> sa.URL:
 
 
 def open_index(storage: Storage, *, flushes: bool = True) -> sa.Engine:
-    """Open the database, making its folder and tables where they are missing.
+    """Open the database; make its folder and tables where they are missing, upgrade older ones.
 
     Without `flushes`, a commit survives the end of the process but maybe not a power cut, which
     then takes the latest commits and no others: any later commit that flushes, of any process,
@@ -77,7 +78,7 @@ def open_index(storage: Storage, *, flushes: bool = True) -> sa.Engine:
     Raises
     ------
     IndexUnusableError
-        It is damaged, locked or away; the message says what to do.
+        It is damaged, locked, away or of a newer version; the message says what to do.
     """
     url = database_url(storage)
     if url.get_backend_name() == "sqlite":
@@ -105,7 +106,7 @@ def _make_tables(engine: sa.Engine) -> None:
         # Receiver and worker may both come first: one makes the tables, the other waits.
         if engine.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TABLES_LOCK)))
-        METADATA.create_all(connection)
+        bring_up_to_date(connection, METADATA)
 
 
 @contextmanager
