@@ -3,6 +3,7 @@
 import argparse
 import json
 import time
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from node.config import load_config
 from node.errors import NodeError
 from node.index import jobs, ledger
+from node.index.conflicts import conflicts
 from node.index.overview import StudyOverview, overview
 from node.index.tables import open_index
 
@@ -51,8 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _list(index: sa.Engine, *, as_json: bool) -> None:
     found = overview(index)
+    aside = Counter(conflict.study_uid for conflict in conflicts(index))
     if as_json:
-        print(json.dumps([vars(study) for study in found], indent=2, default=dict))
+        rows = [{**vars(study), "conflicts": aside[study.study_uid]} for study in found]
+        print(json.dumps(rows, indent=2, default=dict))
         return
     if not found:
         print("no studies")
@@ -64,6 +68,7 @@ def _list(index: sa.Engine, *, as_json: bool) -> None:
             f"revision {study.revision}",
             study.state if not study.verdict else f"{study.state} ({study.verdict})",
             study.delivered,
+            f"{aside[study.study_uid]} CONFLICTS" if aside[study.study_uid] else "",
             "NEEDS A PERSON" if study.needs_a_person else "",
         ]
         print("  ".join(word for word in words if word))

@@ -33,6 +33,18 @@ class Outcome(enum.Enum):
     """The same bytes are there already; the new file is not needed."""
     CONFLICT = "conflict"
     """Other bytes are there under this UID; the new file is kept aside and listed."""
+    KNOWN_CONFLICT = "known conflict"
+    """The same, and these bytes are kept aside already; the new file is not needed."""
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether other bytes are there under this UID."""
+        return self in (Outcome.CONFLICT, Outcome.KNOWN_CONFLICT)
+
+    @property
+    def needs_file(self) -> bool:
+        """Whether the new file is the only one with its bytes."""
+        return self in (Outcome.NEW, Outcome.CONFLICT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +125,7 @@ def record(engine: sa.Engine, arrivals: Sequence[Arrival]) -> list[Outcome]:
 
 
 def _insert(connection: sa.Connection, arrivals: Sequence[Arrival]) -> None:
-    revisions = {uid: _open_revision(connection, uid, arrivals) for uid in _studies(arrivals)}
+    revisions = {uid: open_revision(connection, uid, arrivals) for uid in _studies(arrivals)}
     # vars() and not asdict(), which copies deeply: all values are plain.
     rows = [vars(arrival) | {"revision": revisions[arrival.study_uid]} for arrival in arrivals]
     connection.execute(_INSERT, rows)
@@ -124,7 +136,7 @@ def _studies(arrivals: Sequence[Arrival]) -> list[str]:
     return sorted({arrival.study_uid for arrival in arrivals})
 
 
-def _open_revision(connection: sa.Connection, study_uid: str, arrivals: Sequence[Arrival]) -> int:
+def open_revision(connection: sa.Connection, study_uid: str, arrivals: Sequence[Arrival]) -> int:
     """Lock the study's row, which serialises with `freeze`, and return its open revision."""
     known = connection.execute(LOCK_STUDY, {"uid": study_uid}).one_or_none()
     if known is None:
@@ -154,21 +166,12 @@ def _record_one(connection: sa.Connection, arrival: Arrival) -> Outcome:
         return Outcome.NEW  # a commit that failed and had succeeded all the same
     if (known.sha256, known.transfer_syntax_uid) == (arrival.sha256, arrival.transfer_syntax_uid):
         return Outcome.DUPLICATE
-    _record_conflict(connection, arrival)
+    aside = {column.name: getattr(arrival, column.name) for column in CONFLICT.c}
+    same = [CONFLICT.c[name] == aside[name] for name in ("sop_instance_uid", "sha256")]
+    if connection.execute(sa.select(CONFLICT.c.file).where(*same)).first() is not None:
+        return Outcome.KNOWN_CONFLICT
+    connection.execute(sa.insert(CONFLICT).values(aside))
     return Outcome.CONFLICT
-
-
-def _record_conflict(connection: sa.Connection, arrival: Arrival) -> None:
-    connection.execute(
-        sa.insert(CONFLICT).values(
-            file=arrival.file,
-            sop_instance_uid=arrival.sop_instance_uid,
-            study_uid=arrival.study_uid,
-            sha256=arrival.sha256,
-            calling_ae=arrival.calling_ae,
-            received_s=arrival.received_s,
-        )
-    )
 
 
 def open_studies(engine: sa.Engine, now_s: float) -> tuple[StudyArrivals, ...]:
@@ -292,7 +295,7 @@ def frozen_studies(engine: sa.Engine) -> tuple[tuple[str, int], ...]:
 def snapshot(engine: sa.Engine, study_uid: str, revision: int) -> tuple[InstanceRow, ...]:
     """Return the instances of a study up to a revision, ordered by UID.
 
-    For a frozen revision this is the same answer for ever.
+    For a frozen revision this is the same answer for ever, unless a person settles a conflict.
     """
     with reading(engine) as connection:
         rows = connection.execute(

@@ -69,6 +69,6 @@ class Committer:
                 wish.error = error
             return
         for wish, outcome in zip(wishes, outcomes, strict=True):
-            if outcome is Outcome.DUPLICATE:
+            if not outcome.needs_file:
                 self._spool.drop(wish.arrival.file)
             wish.outcome = outcome

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from node.errors import NodeError, SpoolError, UnreadableInstanceError
-from node.index.arrivals import Arrival, Outcome
+from node.index.arrivals import Arrival
 from node.receive.commit import Committer
 from node.receive.draft import Draft
 from node.receive.header import Header, is_uid, read_header
@@ -187,7 +187,7 @@ class Incoming:
 
     def _keep(self) -> Answer:
         arrival, file = self._write() if self._long is None else self._end_long(self._spill())
-        if self._committer.commit(file, arrival) is Outcome.CONFLICT:
+        if self._committer.commit(file, arrival).is_conflict:
             LOGGER.error("other bytes under a known SOP Instance UID: kept aside, not used")
             return Answer(OTHER_BYTES_UNDER_THIS_UID, arrival.study_uid)
         return Answer(SUCCESS, arrival.study_uid)

@@ -15,7 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from node.errors import SpoolError, UnreadableInstanceError
-from node.index.arrivals import Arrival, Outcome, known_files, record
+from node.index.arrivals import Arrival, known_files, record
 from node.receive.header import read_header
 from node.receive.part10 import read_file_header
 from node.spool import Spool
@@ -81,7 +81,7 @@ def recover(spool: Spool, index: sa.Engine) -> Recovered:
 
 def _is_whole(part: Path) -> bool:
     try:
-        _arrival(part, "")
+        arrival_of(part, "")
     except UnreadableInstanceError:
         return False
     return True
@@ -89,16 +89,23 @@ def _is_whole(part: Path) -> bool:
 
 def _record_orphan(spool: Spool, index: sa.Engine, file: str) -> bool:
     try:
-        arrival = _arrival(spool.path(file), file)
+        arrival = arrival_of(spool.path(file), file)
     except UnreadableInstanceError:
         return False
     (outcome,) = record(index, [arrival])
-    if outcome is Outcome.DUPLICATE:
+    if not outcome.needs_file:
         spool.drop(file)
     return True
 
 
-def _arrival(path: Path, file: str) -> Arrival:
+def arrival_of(path: Path, file: str) -> Arrival:
+    """Read what a row says of an instance from its file.
+
+    Raises
+    ------
+    UnreadableInstanceError
+        It is not whole.
+    """
     with path.open("rb") as stream:
         meta = read_file_header(stream)
         first = stream.read(_HEADER_BYTES)

@@ -47,7 +47,7 @@ def test_20_studies_interleaved_over_16_associations_with_duplicates_and_conflic
                           size_bytes=333)[1], CONFLICT)
         for uid, _, _ in true_ones[::9]
     ]  # fmt: skip
-    work = true_ones * 2 + false_ones
+    work = true_ones * 2 + false_ones * 2
     chance.shuffle(work)
     answers: Counter[tuple[int, int]] = Counter()
     lock = threading.Lock()
@@ -70,7 +70,7 @@ def test_20_studies_interleaved_over_16_associations_with_duplicates_and_conflic
         thread.join()
     assert answers == {
         (SUCCESS, SUCCESS): 2 * len(true_ones),
-        (CONFLICT, CONFLICT): len(false_ones),
+        (CONFLICT, CONFLICT): 2 * len(false_ones),
     }
     studies = open_studies(index, 1e12)
     assert [sum(series.received for series in study.series) for study in studies] == [
