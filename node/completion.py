@@ -1,9 +1,11 @@
 """Decide from what has arrived whether a study is complete; pure, so a table of cases tests it.
 
 A series is complete when its headers say how many images it has and they are here, or when it has
-been quiet for some time. A study is complete when all its series are and nothing came for longer.
+been quiet for some time. A study is complete when all its series are and nothing came for longer;
+or at once, when the headers prove that rest and stress are whole.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from node.config import Completion
@@ -23,20 +25,33 @@ class Verdict:
     """Seconds from now; None when complete."""
 
 
-def judge(study: StudyArrivals, now_s: float, settings: Completion) -> Verdict:
-    """Judge a study at the time `now_s` (seconds since the epoch, the clock of the arrivals)."""
+def judge(
+    study: StudyArrivals,
+    now_s: float,
+    settings: Completion,
+    proves_both: Callable[[StudyArrivals], bool] = lambda _: False,
+) -> Verdict:
+    """Judge a study at the time `now_s` (seconds since the epoch, the clock of the arrivals).
+
+    Parameters
+    ----------
+    proves_both
+        Whether headers prove that a whole first pass at rest and one under stress are here; asked
+        only when all series are complete.
+    """
     waits: list[tuple[str, float]] = []
     missing: list[str] = []
     total = len(study.series)
     for number, series in enumerate(study.series, start=1):
         rest_s = series.last_s + settings.series_quiet_s - now_s
         here = f"series {number} of {total}: {_how_many(series)}"
-        if not _has_all(series) and rest_s > 0:
+        if not has_all(series) and rest_s > 0:
             waits.append((here, rest_s))
         elif series.expected_images is not None and series.received < series.expected_images:
             missing.append(here)
     rest_s = study.last_s + settings.study_quiet_s - now_s
-    if rest_s > 0:
+    may_be_early = settings.early and not waits and not missing
+    if rest_s > 0 and not (may_be_early and proves_both(study)):
         waits.append((f"the study to be quiet for {settings.study_quiet_s:g} s", rest_s))
     return Verdict(
         complete=not waits,
@@ -46,7 +61,8 @@ def judge(study: StudyArrivals, now_s: float, settings: Completion) -> Verdict:
     )
 
 
-def _has_all(series: SeriesArrivals) -> bool:
+def has_all(series: SeriesArrivals) -> bool:
+    """Whether all images are here that the headers of a series announce."""
     # More than expected means that the header counts something else: then only silence tells.
     return series.expected_images is not None and series.received == series.expected_images
 

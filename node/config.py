@@ -116,6 +116,8 @@ class Completion(_Settings):
     """A series whose header does not say how many images it has is complete after this silence."""
     study_quiet_s: PositiveFloat = 60.0
     """A study is analysed when all its series are complete and nothing came for so long."""
+    early: bool = True
+    """Whether it is analysed at once when the headers prove that rest and stress are whole."""
 
 
 ObjectKind = Literal[

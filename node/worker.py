@@ -16,6 +16,7 @@ from node.index import confirmations, ledger
 from node.index.ledger import Consignment
 from node.index.tables import open_index
 from node.workflow import sweep
+from node.workflow.announced import Announcements
 from node.workflow.child import COMMAND
 from node.workflow.folders import Folders
 from node.workflow.study import LANE, StudyWork
@@ -46,6 +47,8 @@ class Worker:
         self._audit = AuditTrail(config.audit, config.storage, ae_title=config.receive.ae_title)
         self._study = StudyWork(self._index, config, audit=self._audit, command=command)
         destinations = [destination.name for destination in config.delivery.destinations]
+        spool = config.storage.directory / "spool"
+        self._announcements = Announcements(self._index, spool, config.analysis)
         self._asked = [d.name for d in config.delivery.destinations if d.confirm != "none"]
         self._results = Folders(config.storage).results
         self._errands = {
@@ -83,7 +86,9 @@ class Worker:
 
     def _sweep(self) -> None:
         now_s = time.time()
-        sweep.freeze_complete_studies(self._index, self._config.completion, now_s)
+        sweep.freeze_complete_studies(
+            self._index, self._config.completion, self._announcements, now_s
+        )
         live = self._engine.live()
         sweep.drive_jobs(self._index, self._engine, live, now_s)
         release_notes(self._index, self._results, confirmed_at=self._asked, now_s=now_s)

@@ -15,6 +15,7 @@ from node.engine import Progress, Work
 from node.index import jobs
 from node.index.arrivals import frozen_studies, open_studies
 from node.index.jobs import UNFINISHED, Job, JobState
+from node.workflow.announced import Announcements
 from node.workflow.study import LANE, Ticket
 
 log = logging.getLogger(__name__)
@@ -38,10 +39,14 @@ class Driver(Protocol):
         """How far a key is."""
 
 
-def freeze_complete_studies(index: sa.Engine, settings: Completion, now_s: float) -> None:
+def freeze_complete_studies(
+    index: sa.Engine, settings: Completion, announcements: Announcements, now_s: float
+) -> None:
     """Queue every study that has arrived whole, or has been quiet for long enough."""
-    for study in open_studies(index, now_s):
-        if judge(study, now_s, settings).complete:
+    studies = open_studies(index, now_s)
+    announcements.forget_others({one.series_uid for study in studies for one in study.series})
+    for study in studies:
+        if judge(study, now_s, settings, announcements.prove_both).complete:
             jobs.freeze_and_add(index, study.study_uid, study.revision, now_s)
 
 

@@ -47,6 +47,30 @@ def test_a_study_is_complete_by_its_headers_or_by_silence(arrivals, now_s, compl
     assert judge(arrivals, now_s, SETTINGS).complete is complete
 
 
+WHOLE = study((160, 160, 99.0), (160, 160, 100.0))
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "now_s", "complete"),
+    [
+        (WHOLE, 100.0, True),  # proven: nobody waits
+        (study((160, 160, 50.0), (159, 160, 100.0)), 101.0, False),  # one is missing
+        (study((160, 160, 50.0), (159, 160, 60.0), (9, 9, 100.0)), 101.0, False),  # for ever
+        (study((160, 160, 99.0), (160, 160, 99.0), (7, None, 100.0)), 101.0, False),  # on its way
+        (study((160, 160, 50.0), (160, 160, 99.0), (7, None, 60.0)), 99.5, True),
+    ],
+)
+def test_a_study_whose_headers_prove_rest_and_stress_is_complete_at_once(arrivals, now_s, complete):
+    assert judge(arrivals, now_s, SETTINGS, lambda _: True).complete is complete
+    assert not judge(arrivals, now_s, SETTINGS, lambda _: False).complete
+
+
+def test_by_default_nothing_but_such_a_proof_shortens_the_silence():
+    assert not judge(WHOLE, 109.0, SETTINGS).complete
+    patient = Completion(series_quiet_s=30.0, study_quiet_s=10.0, early=False)
+    assert not judge(WHOLE, 109.0, patient, lambda _: True).complete
+
+
 def test_a_study_that_waits_says_for_what_and_how_long():
     verdict = judge(study((60, 60, 95.0), (40, 60, 100.0)), 104.0, SETTINGS)
     assert verdict.waiting_for == (

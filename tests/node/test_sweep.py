@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.config import Completion, Storage
+from node.config import Analysis, Completion, Storage
 from node.deliver.rounds import Errand
 from node.engine import Progress, Work
 from node.index import jobs
@@ -10,6 +10,7 @@ from node.index.jobs import JobState
 from node.index.ledger import Consignment
 from node.index.tables import open_index
 from node.workflow import sweep
+from node.workflow.announced import Announcements
 from tests.node.test_studies import STUDY, arrive
 
 KEY = f"study:{STUDY}:1:0"
@@ -49,12 +50,13 @@ def waiting(not_before_s=None):
     return Work(progress=Progress.WAITING, not_before_s=not_before_s)
 
 
-def test_a_quiet_study_is_queued_once_and_a_noisy_one_waits(index):
+def test_a_quiet_study_is_queued_once_and_a_noisy_one_waits(index, tmp_path):
     patience = Completion(series_quiet_s=10, study_quiet_s=10)
-    sweep.freeze_complete_studies(index, patience, 105.0)
+    announcements = Announcements(index, tmp_path, Analysis())
+    sweep.freeze_complete_studies(index, patience, announcements, 105.0)
     assert jobs.jobs(index) == ()
-    sweep.freeze_complete_studies(index, patience, 111.0)
-    sweep.freeze_complete_studies(index, patience, 112.0)
+    sweep.freeze_complete_studies(index, patience, announcements, 111.0)
+    sweep.freeze_complete_studies(index, patience, announcements, 112.0)
     assert [job.revision for job in jobs.jobs(index)] == [1]
 
 
