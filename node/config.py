@@ -221,6 +221,8 @@ class Analysis(_Settings):
     """The method."""
 
     model: Literal["btex", "fermi", "2cxm", "model-free"] = "btex"
+    weights: Path | None = None
+    """Of the segmentation network, as `perfusion-node train` writes them; None: those shipped."""
     haematocrit: Annotated[float, Field(gt=0, lt=1)] = 0.42
     agent: Literal["gadobutrol", "gadoterate", "gadopentetate", "gadobenate"] = "gadobutrol"
     """Used where the header names no contrast agent."""

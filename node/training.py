@@ -1,16 +1,18 @@
 """Training on this machine: files, checkpoints and progress; the learning is the pipeline's."""
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from rich.progress import track
 from torch import Tensor
 
-from pipeline.training.examples import FIRST_TRAINING_SEED, example
+from pipeline.training.examples import FIRST_TRAINING_SEED, Example, example
 from pipeline.training.learn import Learner
 
 _log = logging.getLogger(__name__)
@@ -37,6 +39,29 @@ class Store:
         return [tensor[chosen.to(tensor.device)] for tensor in self._tensors]
 
 
+class Batches(Protocol):
+    """Where a step gets its examples from."""
+
+    def batch(self, step: int, size: int, seed: int) -> list[Tensor]:
+        """Draw the examples of one step."""
+
+
+class Mixed:
+    """Several stores in equal parts, however many examples each has."""
+
+    def __init__(self, stores: Sequence[Batches]) -> None:
+        self._stores = stores
+
+    def batch(self, step: int, size: int, seed: int) -> list[Tensor]:
+        """Draw the examples of one step."""
+        count = len(self._stores)
+        sizes = [size // count + (number < size % count) for number in range(count)]
+        parts = [
+            store.batch(step, some, seed) for store, some in zip(self._stores, sizes, strict=True)
+        ]
+        return [torch.cat(tensors) for tensors in zip(*parts, strict=True)]
+
+
 def make_examples(folder: Path, count: int, processes: int) -> list[Path]:
     """Make the shards that are missing and return all."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,9 +79,13 @@ def make_examples(folder: Path, count: int, processes: int) -> list[Path]:
 
 
 def _make_shard(first_seed: int, path: Path) -> None:
-    """Write one file of examples; a file that exists is whole."""
+    """Simulate one file of examples."""
     torch.set_num_threads(1)
-    made = [example(seed) for seed in range(first_seed, first_seed + _SHARD)]
+    save_examples([example(seed) for seed in range(first_seed, first_seed + _SHARD)], path)
+
+
+def save_examples(made: Sequence[Example], path: Path) -> None:
+    """Write one file of examples; a file that exists is whole."""
     unfinished = path.with_suffix(".unfinished")
     with unfinished.open("wb") as stream:
         np.savez(
@@ -68,7 +97,7 @@ def _make_shard(first_seed: int, path: Path) -> None:
     unfinished.replace(path)
 
 
-def learn(learner: Learner, store: Store, steps: int, every: int, checkpoint: Path) -> None:
+def learn(learner: Learner, store: Batches, steps: int, every: int, checkpoint: Path) -> None:
     """Step on to `steps`, with a line and a checkpoint every so many."""
     settings = learner.settings
     losses: list[float] = []

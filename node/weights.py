@@ -45,31 +45,62 @@ def packaged_weights(name: str) -> dict[str, Tensor]:
         listed = (folder / _CHECKSUMS).read_text(encoding="ascii")
     except OSError as error:
         raise WeightsError(f"the weights {file_name} are not installed") from error
-    # As sha256sum writes it: checksum, two spaces, file name.
-    if f"{hashlib.sha256(content).hexdigest()}  {file_name}" not in listed.splitlines():
+    if _line(content, file_name) not in listed.splitlines(keepends=True):
         raise WeightsError(f"the weights {file_name} differ from their checksum")
     return _parse(content, file_name)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read weights that were trained here.
+    """Read weights that were trained here, against the checksum beside them if there is one.
 
     Raises
     ------
     WeightsError
-        The file cannot be read or is no safetensors file.
+        The file cannot be read, differs from its checksum, or is no safetensors file.
     """
-    try:
-        return _parse(path.read_bytes(), path.name)
-    except OSError as error:
-        raise WeightsError(f"cannot read {path.name}: {error.strerror}") from error
+    content = _content(path)
+    beside = _checksum_file(path)
+    if beside.is_file() and _content(beside).decode(errors="replace") != _line(content, path.name):
+        raise WeightsError(f"the weights {path.name} differ from their checksum")
+    return _parse(content, path.name)
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file of weights.
+
+    Raises
+    ------
+    WeightsError
+        It cannot be read.
+    """
+    return hashlib.sha256(_content(path)).hexdigest()
 
 
 def write_weights(weights: Mapping[str, Tensor], path: Path) -> str:
-    """Write weights and return their SHA-256; the same weights give the same bytes."""
+    """Write weights with their checksum beside them, and return it (SHA-256).
+
+    The same weights give the same bytes.
+    """
     content = save({name: value.detach().cpu().contiguous() for name, value in weights.items()})
     path.write_bytes(content)
+    _checksum_file(path).write_text(_line(content, path.name), encoding="ascii")
     return hashlib.sha256(content).hexdigest()
+
+
+def _line(content: bytes, name: str) -> str:
+    """Write a checksum as sha256sum does: checksum, two spaces, file name."""
+    return f"{hashlib.sha256(content).hexdigest()}  {name}\n"
+
+
+def _checksum_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WeightsError(f"cannot read {path.name}: {error.strerror}") from error
 
 
 def _parse(content: bytes, name: str) -> dict[str, Tensor]:

@@ -59,7 +59,7 @@ def _one_header(instance: Instance) -> list[Header] | None:
 
 def _frame(instance: Instance, header: Header, number: int | None) -> Frame | None:
     """Make the record of one frame; None where it has no place in the patient."""
-    geometry = _geometry(header)
+    geometry = plane_of(header)
     rows, columns = header.number("Rows"), header.number("Columns")
     if geometry is None or not rows or not columns:
         return None
@@ -82,8 +82,8 @@ def _frame(instance: Instance, header: Header, number: int | None) -> Frame | No
     )
 
 
-def _geometry(header: Header) -> SliceGeometry | None:
-    """Read the place in the patient exactly as it stands (PS3.3 C.7.6.2.1.1)."""
+def plane_of(header: Header) -> SliceGeometry | None:
+    """Read the place of an image in the patient exactly as it stands (PS3.3 C.7.6.2.1.1)."""
     position = header.numbers("ImagePositionPatient", 3)
     orientation = header.numbers("ImageOrientationPatient", 6)
     spacing = header.numbers("PixelSpacing", 2)

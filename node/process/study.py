@@ -3,6 +3,7 @@
 `perfusion-node process` and the node's own worker both come through here.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,7 +27,7 @@ from node.dicom_write import (
 from node.dicom_write.earlier import EarlierResults, Replacing
 from node.dicom_write.kinds import kind_of
 from node.errors import UsageError
-from node.weights import anatomy_network
+from node.weights import anatomy_network, checksum
 from pipeline.analyse import Settings, analyse
 from pipeline.result import PerfusionResult
 
@@ -101,7 +102,7 @@ def process_study(
         read = read_study(files, config.analysis)
     except NoPerfusionError as error:
         return _say_nothing_found(error, files, out, config, earlier)
-    network = anatomy_network()
+    network = anatomy_network(config.analysis.weights)
     result = analyse(read.study, network, _settings(config.analysis), progress)
     progress("writing results")
 
@@ -134,8 +135,15 @@ def _settings(analysis: Analysis) -> Settings:
 
 
 def settings_text(analysis: Analysis) -> str:
-    """Give what the numbers depend on, as readable text: part of every result's identity."""
-    return analysis.model_dump_json(exclude={"timeout_s"})
+    """Give what the numbers depend on, as readable text: part of every result's identity.
+
+    Weights of a site are told by their checksum: wherever they lie, other weights are other
+    results.
+    """
+    settings = analysis.model_dump(mode="json", exclude={"timeout_s"})
+    if analysis.weights is not None:
+        settings["weights"] = f"sha256 {checksum(analysis.weights)}"
+    return json.dumps(settings, separators=(",", ":"))
 
 
 def withheld_reasons(result: PerfusionResult) -> tuple[str, ...]:

@@ -65,6 +65,11 @@ class Learner:
         self.step += 1
         return value.item()
 
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Begin with trained weights; raises RuntimeError where they are another network's."""
+        self.network.load_state_dict(dict(weights))
+        self.averaged = {name: value.clone() for name, value in self.network.state_dict().items()}
+
     def state(self) -> dict[str, Any]:
         """Everything that is needed to go on."""
         return {

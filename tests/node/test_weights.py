@@ -1,8 +1,9 @@
 import pytest
 import torch
+from safetensors.torch import save
 
 from node.errors import WeightsError
-from node.weights import packaged_weights, read_weights, write_weights
+from node.weights import checksum, packaged_weights, read_weights, write_weights
 
 WEIGHTS = {"layer.weight": torch.arange(6.0).reshape(2, 3), "layer.bias": torch.ones(2)}
 
@@ -18,6 +19,15 @@ def test_the_checksum_depends_on_the_weights_only(tmp_path):
     first = write_weights(WEIGHTS, tmp_path / "a")
     assert first == write_weights(dict(reversed(WEIGHTS.items())), tmp_path / "b")
     assert first != write_weights(WEIGHTS | {"layer.bias": torch.zeros(2)}, tmp_path / "c")
+
+
+def test_weights_that_changed_since_they_were_written_are_refused(tmp_path):
+    path = tmp_path / "some.safetensors"
+    write_weights(WEIGHTS, path)
+    assert (tmp_path / "some.safetensors.sha256").read_text().split()[0] == checksum(path)
+    path.write_bytes(save({"layer.weight": torch.zeros(2)}))
+    with pytest.raises(WeightsError, match="checksum"):
+        read_weights(path)
 
 
 def test_a_pickle_is_refused(tmp_path):
