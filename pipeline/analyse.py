@@ -12,8 +12,8 @@ from math import isfinite
 from pipeline.calibration import Calibration, calibrate, calibrated, calibration_findings
 from pipeline.errors import PipelineError
 from pipeline.input_function import input_function
+from pipeline.input_motion import held_still
 from pipeline.maps import low_flow_share
-from pipeline.motion import follow
 from pipeline.native_t1 import (
     NativeT1,
     Outline,
@@ -43,7 +43,7 @@ from pipeline.result import (
     PerfusionResult,
     SegmentReserve,
 )
-from pipeline.study import FirstPass, InputKind, InputSeries, PerfusionStudy, Physics, State
+from pipeline.study import FirstPass, PerfusionStudy, Physics, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +139,7 @@ def _outline_first_pass(
     first_pass = replace(
         first_pass,
         slices=tuple(one.source for one in anatomies),
-        input_series=_held_still(first_pass.input_series, anatomies[0]),
+        input_series=first_pass.input_series and held_still(first_pass.input_series, anatomies[0]),
     )
     progress(f"{first_pass.label}: input function")
     frames = [one.aligned.frames for one in anatomies]
@@ -152,21 +152,6 @@ def _outline_first_pass(
         told=first_pass.physics,
         findings=tuple(findings),
     )
-
-
-def _held_still(series: InputSeries | None, leader: Anatomy) -> InputSeries | None:
-    """Move the low-resolution images of a dual sequence like the first slice of the same beats."""
-    if series is None or series.kind is not InputKind.DUAL_SEQUENCE:
-        return series
-    one = series.slice
-    still = follow(
-        one.frames,
-        one.time_s,
-        leader.aligned,
-        leader.source.time_s,
-        one.geometry.spacing_mm,
-    )
-    return replace(series, slice=replace(one, frames=still.frames))
 
 
 def _native_t1(study: PerfusionStudy, outlined: Sequence[_Outlined]) -> NativeT1 | None:

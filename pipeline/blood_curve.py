@@ -27,6 +27,10 @@ BASELINE_ERROR: Final = 0.05
 """Relative error of the baseline of a pool: all frames of a slice are wrong by it together."""
 TIMING_ERROR_S: Final = 0.15
 """On the upslope an error in time is an error of signal."""
+LARGEST_CORRECTION_S: Final = 4.0
+COMPARED_AFTER_PEAK_S: Final = 10.0
+"""Two passages are brought together over the first pass; later ones differ."""
+
 LARGEST_SCORE: Final = 3.0
 """Frames that disagree by more expected errors than this count no more than that."""
 INDEPENDENT_FRAMES: Final = 8.0
@@ -147,6 +151,30 @@ def agreement(
             : concentration.baseline_frames(second.time_s, min(_arrival_s(one) for one in mains))
         ].mean(),
     )
+
+
+def passage_shift_s(
+    main: PoolSignal, curve: BloodCurve, physics: Physics, *, residual_mmol_l: float = 0.0
+) -> float:
+    """Find by how much another passage of the same bolus came before the one that `main` shows [s].
+
+    `curve` is the other passage, scaled to this dose. The shift is the one with which it explains
+    the main signal best, over the whole upslope and washout: a foot alone is lost in noise.
+    """
+    apart = _arrival_s(main) - find_landmarks(curve.time_s, curve.values_mmol_l).arrival_s
+    shifts = apart + np.arange(-LARGEST_CORRECTION_S, LARGEST_CORRECTION_S + 0.05, 0.1)
+    moved = np.array(
+        [np.interp(main.time_s - one, curve.time_s, curve.values_mmol_l) for one in shifts]
+    )
+    expected = signal_model.magnitude(
+        np.clip(moved, 0.0, None) + residual_mmol_l, physics.readout, signal_model.blood(physics)
+    )
+    native = signal_model.magnitude(
+        np.array(residual_mmol_l), physics.readout, signal_model.blood(physics)
+    )
+    away = np.log(main.signal / baseline(main)) - np.log(expected / native)
+    used = main.time_s <= main.time_s[np.argmax(main.signal)] + COMPARED_AFTER_PEAK_S
+    return float(shifts[int(np.argmin(np.abs(away[:, used]).mean(axis=1)))])
 
 
 def _log_likelihood(

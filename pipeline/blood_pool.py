@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from pipeline.result import Regions
 from pipeline.rician import mean_magnitude, noise_level
-from pipeline.study import BoolArray, FloatArray, InputSeries, PerfusionSlice
+from pipeline.study import BoolArray, FloatArray, InputKind, InputSeries, PerfusionSlice
 
 PUREST_SHARE = (0.5, 0.95)
 """Pixels between these quantiles of first-pass enhancement."""
@@ -25,6 +25,9 @@ LEAST_PIXELS = 6
 
 LEAST_ENHANCEMENT = 1.5
 """The peak signal over the baseline must exceed this, or no bolus went through."""
+
+LEAST_DILUTED_ENHANCEMENT = 1.15
+"""The same for a diluted bolus, which may come on top of what an earlier injection left."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,7 +42,12 @@ class PoolSignal:
     """Of the same pixels, where such frames were taken."""
 
 
-def pool_signal(one: PerfusionSlice, frames: FloatArray, pool: BoolArray) -> PoolSignal | None:
+def pool_signal(
+    one: PerfusionSlice,
+    frames: FloatArray,
+    pool: BoolArray,
+    least_enhancement: float = LEAST_ENHANCEMENT,
+) -> PoolSignal | None:
     """Read the blood of `one` slice from its aligned frames [time, row, column].
 
     `pool` is the mask of the left ventricular cavity [row, column]. None where it is too small or
@@ -52,7 +60,7 @@ def pool_signal(one: PerfusionSlice, frames: FloatArray, pool: BoolArray) -> Poo
     pure = _purest(signal)
     mean = mean_magnitude(signal[:, pure], noise_level(signal), axis=1)
     early = float(np.median(np.sort(mean)[: max(mean.size // 10, 3)]))
-    if early <= 0.0 or mean.max() < LEAST_ENHANCEMENT * early:
+    if early <= 0.0 or mean.max() < least_enhancement * early:
         return None
     density = None
     if one.proton_density is not None and one.proton_density_readout is not None:
@@ -81,15 +89,20 @@ def series_pool_signal(
     inside = ndimage.map_coordinates(
         regions.lv_pool.astype(float), np.moveaxis(pixels, -1, 0), order=1, cval=0.0
     )
-    return _largest_pool(source, inside)
+    diluted = series.kind is InputKind.DUAL_BOLUS
+    return _largest_pool(
+        source, inside, LEAST_DILUTED_ENHANCEMENT if diluted else LEAST_ENHANCEMENT
+    )
 
 
-def _largest_pool(source: PerfusionSlice, inside: FloatArray) -> PoolSignal | None:
+def _largest_pool(
+    source: PerfusionSlice, inside: FloatArray, least_enhancement: float
+) -> PoolSignal | None:
     """Pool with pixels fully inside where there are enough, else with those mostly inside."""
     for share in (0.95, 0.5):
         mask = inside >= share
         if np.count_nonzero(mask) >= LEAST_PIXELS:
-            return pool_signal(source, source.frames, mask)
+            return pool_signal(source, source.frames, mask, least_enhancement)
     return None
 
 

@@ -1,13 +1,13 @@
 """Arterial input function: from a series made for it, else from the left ventricular pool."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from scipy.optimize import least_squares
 
-from pipeline.blood_curve import BloodCurve, blood_curve, blood_curve_beside
+from pipeline.blood_curve import BloodCurve, blood_curve, blood_curve_beside, passage_shift_s
 from pipeline.blood_pool import PoolSignal, pool_signal, series_pool_signal
 from pipeline.bolus import PEAK_PER_DOSE, PEAK_SPREAD, Landmarks, find_landmarks
 from pipeline.errors import NoInputFunctionError
@@ -130,17 +130,12 @@ def _separate(
         residual_mmol_l=residual_mmol_l,
     )
     if series.kind is InputKind.DUAL_BOLUS:
-        shift = _arrival(main.curve) - _arrival(curve)
-        curve = BloodCurve(
-            time_s=curve.time_s + shift,
-            values_mmol_l=curve.values_mmol_l * series.dose_ratio,
-            amplification=curve.amplification,
+        curve = replace(curve, values_mmol_l=curve.values_mmol_l * series.dose_ratio)
+        shift = passage_shift_s(
+            main.pool, curve, first_pass.physics, residual_mmol_l=residual_mmol_l
         )
+        curve = replace(curve, time_s=curve.time_s + shift)
     return _Candidate(source=f"{series.kind.value} series", curve=curve, pool=pool)
-
-
-def _arrival(curve: BloodCurve) -> float:
-    return find_landmarks(curve.time_s, curve.values_mmol_l).arrival_s
 
 
 def _finished(candidate: _Candidate, physics: Physics) -> InputFunction:

@@ -17,7 +17,7 @@ from pipeline.blood_pool import core, pool_signal
 from pipeline.concentration import baseline_frames
 from pipeline.result import Finding, Regions, Severity
 from pipeline.rician import mean_magnitude, noise_level
-from pipeline.study import FloatArray, PerfusionSlice, Physics
+from pipeline.study import FloatArray, IntArray, PerfusionSlice, Physics
 
 LEAST_RISE: Final = 0.05
 """Relative rise of the baseline below which nothing is taken to be left: drift and noise."""
@@ -32,8 +32,11 @@ SHARE_SPREAD: Final = 0.15
 REGION_ERROR: Final = 0.03
 """Relative error of the rise of a baseline, in blood and in wall separately."""
 
-GAIN_ERROR: Final = 0.04
+GAIN_ERROR: Final = 0.05
 """Relative error of the rise that blood and wall have in common: coils, patient, gain."""
+
+SAME_SLICE_MM: Final = 6.0
+"""Slices of two first passes closer than this show the same heart."""
 
 LARGEST_DISAGREEMENT: Final = 16.0
 """Squared deviation, in expected errors, beyond which blood and wall tell different stories."""
@@ -44,10 +47,16 @@ HIGHEST_MMOL_L: Final = 2.0
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Baseline:
-    """Mean signal before the bolus in each slice of one first pass [slice]."""
+    """Mean signal before the bolus in each slice of one first pass [slice].
+
+    Relative to proton-density frames of the same place where there are any: they take out what
+    coils and gain do from one first pass to the next.
+    """
 
     blood: FloatArray
     myocardium: FloatArray
+    position_mm: FloatArray
+    """Where the slices lie [slice, 3]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,16 +84,25 @@ def measure_baseline(
     arrival_s
         Of the bolus in the left ventricle.
     """
-    blood, myocardium = [], []
+    blood, myocardium, positions = [], [], []
     for one, frames, masks in zip(slices, aligned_frames, regions, strict=True):
         n_frames = baseline_frames(one.time_s, arrival_s)
         pool = pool_signal(one, frames, masks.lv_pool)
-        if pool is None:
-            blood.append(_dark_signal(frames[:, core(masks.lv_pool)], n_frames))
-        else:
-            blood.append(float(pool.signal[:n_frames].mean()))
-        myocardium.append(_dark_signal(frames[:, core(masks.myocardium)], n_frames))
-    return Baseline(blood=np.array(blood), myocardium=np.array(myocardium))
+        inner, wall = core(masks.lv_pool), core(masks.myocardium)
+        before = (
+            _dark_signal(frames[:, inner], n_frames)
+            if pool is None
+            else float(pool.signal[:n_frames].mean())
+        )
+        gain = 1.0
+        if one.proton_density is not None:
+            gain = float(one.proton_density[:, inner | wall].mean())
+        blood.append(before / gain)
+        myocardium.append(_dark_signal(frames[:, wall], n_frames) / gain)
+        positions.append(one.geometry.position_mm)
+    return Baseline(
+        blood=np.array(blood), myocardium=np.array(myocardium), position_mm=np.array(positions)
+    )
 
 
 def _dark_signal(signal: FloatArray, n_frames: int) -> float:
@@ -98,8 +116,12 @@ def residual(baseline: Baseline, native: Baseline, physics: Physics) -> Residual
     Both first passes must share sequence, slices and scaling; `is_plausible` tells whether blood
     and wall agree about it.
     """
+    here, there = _same_slices(baseline, native)
     rises = np.array(
-        [_rise(baseline.blood, native.blood), _rise(baseline.myocardium, native.myocardium)]
+        [
+            np.median(np.log(baseline.blood[here] / native.blood[there])),
+            np.median(np.log(baseline.myocardium[here] / native.myocardium[there])),
+        ]
     )
     if not rises[0] > np.log1p(LEAST_RISE):
         return Residual()
@@ -159,10 +181,13 @@ def _is_plausible(found: Residual) -> bool:
     return found.blood_mmol_l < HIGHEST_MMOL_L and found.disagreement < LARGEST_DISAGREEMENT
 
 
-def _rise(signal: FloatArray, native: FloatArray) -> float:
-    """Logarithm of how much brighter a region is than it was."""
-    count = min(signal.size, native.size)
-    return float(np.median(np.log(signal[:count] / native[:count])))
+def _same_slices(one: Baseline, other: Baseline) -> tuple[IntArray, IntArray]:
+    """Pair the slices that lie in the same place; all with all where none does."""
+    away = np.linalg.norm(one.position_mm[:, None] - other.position_mm[None], axis=-1)
+    here, there = np.nonzero(away <= SAME_SLICE_MM)
+    if here.size == 0:
+        here, there = np.nonzero(np.isfinite(away))
+    return here, there
 
 
 def _log_rise(

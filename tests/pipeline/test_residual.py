@@ -1,5 +1,7 @@
 """Contrast agent of an earlier injection, recovered from how much it brightens the baseline."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,9 @@ PHYSICS = Physics(
 )
 
 
+POSITIONS_MM = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 20.0]])
+
+
 def baseline_with(blood_mmol_l, myocardium_mmol_l, gain=1.0):
     """Signal before the bolus in two slices of different coil sensitivity."""
     coil = gain * np.array([1.0, 0.6])
@@ -44,7 +49,7 @@ def baseline_with(blood_mmol_l, myocardium_mmol_l, gain=1.0):
     wall = signal_model.magnitude(
         np.array(myocardium_mmol_l), PHYSICS.readout, signal_model.myocardium(PHYSICS)
     )
-    return Baseline(blood=blood * coil, myocardium=wall * coil)
+    return Baseline(blood=blood * coil, myocardium=wall * coil, position_mm=POSITIONS_MM)
 
 
 @pytest.mark.parametrize("blood_mmol_l", [0.15, 0.3, 0.6])
@@ -62,7 +67,7 @@ def test_the_wall_is_known_better_with_the_blood_than_alone():
     together, alone = [], []
     for _ in range(40):
         blood, wall = np.exp(rng.normal(0.0, 0.04, 2))
-        noisy = Baseline(blood=raised.blood * blood, myocardium=raised.myocardium * wall)
+        noisy = replace(raised, blood=raised.blood * blood, myocardium=raised.myocardium * wall)
         together.append(residual(noisy, native, PHYSICS).myocardium_mmol_l)
         alone.append(_wall_alone(noisy, native))
     assert np.std(together) < 0.9 * np.std(alone)
@@ -75,6 +80,18 @@ def _wall_alone(raised, native):
     rises = signal_model.magnitude(grid, PHYSICS.readout, medium)
     rises = rises / signal_model.magnitude(np.array(0.0), PHYSICS.readout, medium)
     return float(np.interp(np.median(raised.myocardium / native.myocardium), rises, grid))
+
+
+def test_slices_are_compared_with_those_in_the_same_place():
+    native, raised = baseline_with(0.0, 0.0), baseline_with(0.3, SHARE_OF_BLOOD * 0.3)
+    second_only = replace(
+        raised,
+        blood=raised.blood[1:],
+        myocardium=raised.myocardium[1:],
+        position_mm=POSITIONS_MM[1:] + 1.0,
+    )
+    found = residual(second_only, native, PHYSICS)
+    assert found.blood_mmol_l == pytest.approx(0.3, rel=0.02)
 
 
 def test_the_first_injection_has_nothing_left_from_an_earlier_one():

@@ -1,0 +1,67 @@
+"""Holds a separate input series still, where the slices of its first pass lie."""
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from scipy import ndimage
+
+from pipeline.motion import align, align_to, follow
+from pipeline.outline import Anatomy
+from pipeline.study import FloatArray, InputKind, InputSeries
+
+_FIRST_PASS_FRAMES: Final = (3, 12)
+"""Frames before and after the peak that show the pool bright."""
+
+
+def held_still(series: InputSeries, leader: Anatomy) -> InputSeries:
+    """Move the frames of an input series so that its blood lies in the pool of `leader`.
+
+    The low-resolution images of a dual sequence move like the first slice of the same beats. A
+    diluted bolus has a breathing of its own: its frames are aligned with each other, then together
+    with the slice, unless that makes the curve of the pool rougher (it shows little contrast, and
+    the coils are brighter here than there). One on another grid than the slice is left as it is.
+    """
+    one = series.slice
+    if series.kind is InputKind.DUAL_SEQUENCE:
+        frames = follow(
+            one.frames,
+            one.time_s,
+            leader.aligned,
+            leader.source.time_s,
+            one.geometry.spacing_mm,
+        ).frames
+    elif _same_grid(series, leader):
+        placed = _placed(one.frames, one.time_s, leader)
+        pool = leader.regions.lv_pool
+        frames = min((one.frames, placed), key=lambda tried: _roughness(tried[:, pool]))
+    else:
+        return series
+    return replace(series, slice=replace(one, frames=frames))
+
+
+def _same_grid(series: InputSeries, leader: Anatomy) -> bool:
+    here, there = series.slice.geometry, leader.source.geometry
+    return series.slice.frames.shape[1:] == leader.source.frames.shape[1:] and bool(
+        np.allclose(here.spacing_mm, there.spacing_mm)
+        and np.allclose(here.position_mm, there.position_mm, atol=max(here.spacing_mm))
+    )
+
+
+def _placed(frames: FloatArray, time_s: FloatArray, leader: Anatomy) -> FloatArray:
+    """Align frames [time, row, column] with each other, and their heart with that of `leader`."""
+    spacing_mm = leader.source.geometry.spacing_mm
+    pool = ndimage.gaussian_filter1d(frames[:, leader.regions.lv_pool].mean(axis=1), 1.0)
+    peak = int(np.argmax(pool))
+    still = align(frames, time_s, leader.box, peak, spacing_mm).frames
+    before, after = _FIRST_PASS_FRAMES
+    bright = still[max(peak - before, 0) : peak + after + 1]
+    _, apart_mm = align_to(bright, leader.aligned, leader.box, spacing_mm)
+    shift = -np.median(apart_mm, axis=0) / np.asarray(spacing_mm)
+    placed: FloatArray = ndimage.shift(still, (0.0, *shift), order=1, mode="nearest")
+    return placed
+
+
+def _roughness(signal: FloatArray) -> float:
+    """Root mean square of the bends of the mean of pixels [time, pixel]."""
+    return float(np.sqrt(np.mean(np.diff(signal.mean(axis=1), n=2) ** 2)))
