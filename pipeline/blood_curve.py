@@ -31,6 +31,12 @@ LARGEST_CORRECTION_S: Final = 4.0
 COMPARED_AFTER_PEAK_S: Final = 10.0
 """Two passages are brought together over the first pass; later ones differ."""
 
+LEAST_ERROR_SHARE: Final = 0.005
+"""Of the height of a curve: no frame of the main readout is better than that."""
+
+_LARGEST: Final = 1e3
+"""Stands for an infinite amplification."""
+
 LARGEST_SCORE: Final = 3.0
 """Frames that disagree by more expected errors than this count no more than that."""
 INDEPENDENT_FRAMES: Final = 8.0
@@ -247,6 +253,50 @@ def blood_curve_beside(
         clipped=found.values_mmol_l + residual_mmol_l >= ceiling,
     )
     return _with_amplification(second, moved, readout, medium, residual_mmol_l)
+
+
+def averaged(curves: Sequence[BloodCurve], time_s: FloatArray) -> BloodCurve:
+    """Mean of curves of the same blood, at given times."""
+    values = [np.interp(time_s, one.time_s, one.values_mmol_l) for one in curves]
+    amplification = [
+        np.interp(time_s, one.time_s, np.minimum(one.amplification, _LARGEST)) for one in curves
+    ]
+    return BloodCurve(
+        time_s=time_s,
+        values_mmol_l=np.mean(values, axis=0),
+        amplification=np.mean(amplification, axis=0),
+    )
+
+
+def combined(main: BloodCurve, other: BloodCurve) -> BloodCurve:
+    """Bring two measurements of one course together, each where it is good.
+
+    The main readout measures low concentrations with little noise and loses its peak near the
+    ceiling; a short readout or a diluted bolus measures the peak, and loses the foot and the tail
+    in noise and in what breathing does to the signal. Each frame is the mean, weighed by the
+    errors; the times are those of `main`.
+    """
+    values = np.interp(main.time_s, other.time_s, other.values_mmol_l)
+    beside = np.interp(main.time_s, other.time_s, np.minimum(other.amplification, _LARGEST))
+    height = float(values.max())
+    spread = _spread(other)
+    of_main = SIGNAL_ERROR * np.minimum(main.amplification, _LARGEST) * np.abs(main.values_mmol_l)
+    of_main = np.hypot(of_main, LEAST_ERROR_SHARE * height)
+    of_other = np.hypot(SIGNAL_ERROR * beside * np.abs(values), spread)
+    share = of_other**2 / (of_main**2 + of_other**2)
+    return BloodCurve(
+        time_s=main.time_s,
+        values_mmol_l=share * main.values_mmol_l + (1.0 - share) * values,
+        amplification=np.where(share > 0.5, main.amplification, beside),
+    )
+
+
+def _spread(curve: BloodCurve) -> float:
+    """Error of each frame of a curve that is not proportional to it: noise and breathing."""
+    bends = np.diff(curve.values_mmol_l, n=2) / np.sqrt(6.0)
+    arrival_s = find_landmarks(curve.time_s, curve.values_mmol_l).arrival_s
+    dark = curve.values_mmol_l[: concentration.baseline_frames(curve.time_s, arrival_s)]
+    return float(max(np.median(np.abs(bends)) / 0.6745, dark.std()))
 
 
 def _arrival_s(pool: PoolSignal) -> float:

@@ -40,6 +40,7 @@ class PoolSignal:
     """[time]."""
     proton_density: float | None
     """Of the same pixels, where such frames were taken."""
+    n_pixels: int
 
 
 def pool_signal(
@@ -65,7 +66,9 @@ def pool_signal(
     density = None
     if one.proton_density is not None and one.proton_density_readout is not None:
         density = float(one.proton_density[:, inner][:, pure].mean())
-    return PoolSignal(signal=mean, time_s=one.time_s, proton_density=density)
+    return PoolSignal(
+        signal=mean, time_s=one.time_s, proton_density=density, n_pixels=int(pure.sum())
+    )
 
 
 def core(pool: BoolArray) -> BoolArray:

@@ -7,7 +7,14 @@ from typing import Final
 import numpy as np
 from scipy.optimize import least_squares
 
-from pipeline.blood_curve import BloodCurve, blood_curve, blood_curve_beside, passage_shift_s
+from pipeline.blood_curve import (
+    BloodCurve,
+    averaged,
+    blood_curve,
+    blood_curve_beside,
+    combined,
+    passage_shift_s,
+)
 from pipeline.blood_pool import PoolSignal, pool_signal, series_pool_signal
 from pipeline.bolus import PEAK_PER_DOSE, PEAK_SPREAD, Landmarks, find_landmarks
 from pipeline.errors import NoInputFunctionError
@@ -23,6 +30,9 @@ It is 1 in the linear range; above 3 a signal error of 5 % is a concentration er
 HIGHEST_LATE_SHARE: Final = 0.65
 """Blood after the first pass over its peak. Tracer spreads in the body, so true concentration
 falls to a third or less within half a minute; signal that stays this high has hit a ceiling."""
+
+_PURE_SHARE: Final = 0.75
+"""A pool with less contrast agent than this share of another slice's is not pure."""
 
 _LATE_AFTER_S: Final = 20.0
 _SIGNAL_ERROR: Final = 0.03
@@ -48,9 +58,10 @@ def input_function(
     """Concentration in whole blood of the left ventricle [mmol/L], as change since the bolus came.
 
     A dual-sequence series is taken as it is. Of a dual bolus the diluted passage is scaled by the
-    ratio of the doses and shifted to where the main bolus arrives. Without such a series the slice
-    with the highest peak is taken; where its peak lies too near the ceiling of the readout to be
-    measured, it is restored from the flanks, and `saturated` says so.
+    ratio of the doses and shifted to where the main bolus arrives. Both take the foot and the tail
+    from the slices, which measure them better. Without such a series the slices are all there is:
+    where the peak lies too near the ceiling of the readout to be measured, it is restored from the
+    flanks, and `saturated` says so.
 
     Parameters
     ----------
@@ -71,7 +82,7 @@ def input_function(
         raise NoInputFunctionError(
             "no slice shows a passage of contrast agent through the left ventricular pool"
         )
-    main = max(pools, key=lambda one: float(one.curve.values_mmol_l.max()))
+    main = _together(pools)
     separate = _separate(first_pass, regions, residual_mmol_l, pools, main)
     return _finished(separate or main, first_pass.physics)
 
@@ -99,6 +110,23 @@ def _pools(
     return found
 
 
+def _together(pools: Sequence[_Candidate]) -> _Candidate:
+    """Mean of the slices, without those whose pool is too small to be pure.
+
+    Baseline noise and coils err differently in each slice; a pool diluted by its wall reads low.
+    """
+    areas = [float(np.clip(one.curve.values_mmol_l, 0.0, None).mean()) for one in pools]
+    pure = [one for one, area in zip(pools, areas, strict=True) if area >= _PURE_SHARE * max(areas)]
+    if len(pure) == 1:
+        return pure[0]
+    largest = max(pure, key=lambda one: one.pool.n_pixels)
+    return _Candidate(
+        source=f"LV pool of {len(pure)} slices",
+        curve=averaged([one.curve for one in pure], largest.curve.time_s),
+        pool=largest.pool,
+    )
+
+
 def _separate(
     first_pass: FirstPass,
     regions: Sequence[Regions],
@@ -121,7 +149,9 @@ def _separate(
             series.readout,
             residual_mmol_l=residual_mmol_l,
         )
-        return _Candidate(source=f"{series.kind.value} series", curve=beside, pool=pool)
+        return _Candidate(
+            source=f"{series.kind.value} series", curve=combined(main.curve, beside), pool=pool
+        )
     curve = blood_curve(
         pool,
         first_pass.physics,
@@ -134,7 +164,7 @@ def _separate(
         shift = passage_shift_s(
             main.pool, curve, first_pass.physics, residual_mmol_l=residual_mmol_l
         )
-        curve = replace(curve, time_s=curve.time_s + shift)
+        curve = combined(main.curve, replace(curve, time_s=curve.time_s + shift))
     return _Candidate(source=f"{series.kind.value} series", curve=curve, pool=pool)
 
 

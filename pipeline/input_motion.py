@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from pipeline.motion import align, align_to, follow
 from pipeline.outline import Anatomy
+from pipeline.shading import shading_slope, without_shading
 from pipeline.study import FloatArray, InputKind, InputSeries
 
 _FIRST_PASS_FRAMES: Final = (3, 12)
@@ -53,7 +54,9 @@ def _placed(frames: FloatArray, time_s: FloatArray, leader: Anatomy) -> FloatArr
     spacing_mm = leader.source.geometry.spacing_mm
     pool = ndimage.gaussian_filter1d(frames[:, leader.regions.lv_pool].mean(axis=1), 1.0)
     peak = int(np.argmax(pool))
-    still = align(frames, time_s, leader.box, peak, spacing_mm).frames
+    aligned = align(frames, time_s, leader.box, peak, spacing_mm)
+    slope = shading_slope(aligned, leader.regions, time_s)
+    still = without_shading(aligned.frames, aligned.bulk_displacement_mm, slope)
     before, after = _FIRST_PASS_FRAMES
     bright = still[max(peak - before, 0) : peak + after + 1]
     _, apart_mm = align_to(bright, leader.aligned, leader.box, spacing_mm)

@@ -20,6 +20,7 @@ from pipeline.result import (
 )
 from pipeline.sectors import aha_sectors, slice_levels
 from pipeline.segment import segment
+from pipeline.shading import shading_slope, without_shading
 from pipeline.study import FirstPass, IntArray, PerfusionSlice
 
 Progress = Callable[[str], None]
@@ -81,10 +82,13 @@ def _outline(source: PerfusionSlice, level: SliceLevel, network: AnatomyNetwork)
     peak = peak_lv_frame(source.frames, time_s, spacing_mm, network)
     box = heart_box(source.frames, time_s, peak, spacing_mm, network)
     aligned = align(source.frames, time_s, box, peak, spacing_mm)
-    if source.proton_density is not None:
-        density, _ = align_to(source.proton_density, aligned, box, spacing_mm)
-        source = replace(source, proton_density=density)
     regions = segment(aligned.frames, time_s, box, spacing_mm, network)
+    slope = shading_slope(aligned, regions, time_s)
+    if source.proton_density is not None:
+        density, moved_mm = align_to(source.proton_density, aligned, box, spacing_mm)
+        source = replace(source, proton_density=without_shading(density, moved_mm, slope))
+    unshaded = without_shading(aligned.frames, aligned.bulk_displacement_mm, slope)
+    aligned = replace(aligned, frames=unshaded)
     points = insertion_points(regions, source.geometry)
     return Anatomy(
         source=source,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -110,3 +112,30 @@ def test_arrival_and_end_of_the_first_pass_bracket_the_peak(arrival_s, width_s):
 def test_a_curve_that_starts_at_its_peak_is_refused():
     with pytest.raises(NoInputFunctionError):
         find_landmarks(TIME_S, np.exp(-TIME_S))
+
+
+def test_foot_and_tail_of_a_noisy_diluted_bolus_come_from_the_main_one():
+    truth = blood_curve(TIME_S, peak_mmol_l=6.0)
+    weak = slice_of(LONG, 0.1 * truth, noise=0.3)
+    first_pass = first_pass_of(
+        LONG,
+        slice_of(LONG, truth, noise=0.01),
+        second=(LONG, weak),
+        kind=InputKind.DUAL_BOLUS,
+        ratio=10.0,
+    )
+    found = found_in(first_pass)
+    low = (truth > 0.05) & (truth < 1.5)
+    error = np.interp(TIME_S[low], found.time_s, found.concentration_mmol_l) - truth[low]
+    assert np.sqrt(np.mean(error**2)) < 0.1
+
+
+def test_slices_are_averaged_but_for_one_whose_pool_is_not_pure():
+    truth = blood_curve(TIME_S, peak_mmol_l=3.0)
+    one = slice_of(readout(), truth, noise=0.01)
+    impure = slice_of(readout(), 0.5 * truth, noise=0.01)
+    first_pass = replace(first_pass_of(readout(), one), slices=(one, impure, one))
+    frames = [each.frames for each in first_pass.slices]
+    found = input_function(first_pass, frames, [REGIONS] * 3)
+    assert found.source == "LV pool of 2 slices"
+    assert found.concentration_mmol_l.max() == pytest.approx(truth.max(), rel=0.04)

@@ -1,0 +1,70 @@
+"""A separate input series is brought to where the pool of its slice lies."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.input_motion import held_still
+from pipeline.motion import align, follow
+from pipeline.outline import Anatomy
+from pipeline.result import InsertionPoints, Regions, SliceLevel
+from pipeline.study import InputKind, InputSeries, PerfusionSlice
+from tests.pipeline.blood_phantom import geometry, readout
+from tests.pipeline.moving_heart import BOX, CENTRE, SIZE, SPACING_MM, breathing, simulate_heart
+
+N_FRAMES = 36
+ROWS, COLUMNS = np.mgrid[:SIZE, :SIZE]
+
+
+@pytest.fixture(scope="module")
+def leader():
+    heart = simulate_heart(np.zeros((N_FRAMES, 2)))
+    radius = np.hypot((ROWS - CENTRE[0]) / 1.2, COLUMNS - CENTRE[1])
+    return Anatomy(
+        source=PerfusionSlice(
+            frames=heart.frames, time_s=heart.time_s, geometry=geometry(SPACING_MM[0])
+        ),
+        level=SliceLevel.BASAL,
+        peak_lv_frame=heart.reference_frame,
+        box=BOX,
+        aligned=align(heart.frames, heart.time_s, BOX, heart.reference_frame, SPACING_MM),
+        regions=Regions(
+            myocardium=(radius >= 8) & (radius < 13),
+            lv_pool=radius < 7,
+            rv_pool=np.zeros((SIZE, SIZE), dtype=bool),
+        ),
+        insertion_points=InsertionPoints(anterior=(40.0, 50.0), inferior=(70.0, 50.0)),
+        sectors=np.zeros((SIZE, SIZE), dtype=int),
+    )
+
+
+def series_of(heart, kind, spacing_mm=SPACING_MM[0]):
+    one = PerfusionSlice(frames=heart.frames, time_s=heart.time_s, geometry=geometry(spacing_mm))
+    return InputSeries(kind=kind, slice=one, readout=readout(), dose_ratio=10.0)
+
+
+def pool_of(frames, leader):
+    return frames[:, leader.regions.lv_pool].mean(axis=1)
+
+
+def test_a_diluted_bolus_with_a_breathing_of_its_own_is_brought_to_the_slice(leader):
+    moved = breathing(N_FRAMES, 8.0) + np.array([3.0, -2.0])
+    still = pool_of(simulate_heart(np.zeros((N_FRAMES, 2)), seed=1).frames, leader)
+    series = series_of(simulate_heart(moved, seed=1), InputKind.DUAL_BOLUS)
+    found = pool_of(held_still(series, leader).slice.frames, leader)
+    before = pool_of(series.slice.frames, leader)
+    assert np.abs(found / still - 1.0).mean() < 0.3 * np.abs(before / still - 1.0).mean()
+
+
+def test_a_dual_sequence_follows_its_slice(leader):
+    series = series_of(simulate_heart(np.zeros((N_FRAMES, 2))), InputKind.DUAL_SEQUENCE)
+    times = series.slice.time_s
+    expected = follow(series.slice.frames, times, leader.aligned, times, SPACING_MM)
+    np.testing.assert_array_equal(held_still(series, leader).slice.frames, expected.frames)
+
+
+def test_a_diluted_bolus_on_another_grid_is_left_as_it_is(leader):
+    series = series_of(simulate_heart(np.zeros((N_FRAMES, 2))), InputKind.DUAL_BOLUS)
+    elsewhere = replace(series, slice=replace(series.slice, geometry=geometry(3.0)))
+    assert held_still(elsewhere, leader) is elsewhere
