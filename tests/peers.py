@@ -1,5 +1,6 @@
 """The world around a node under test: a scanner, a PACS that misbehaves on demand, the node."""
 
+import contextlib
 import gc
 import os
 import signal
@@ -10,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import yaml
@@ -21,6 +23,8 @@ from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelFind,
     Verification,
 )
+
+from tests import forked
 
 ROOT = Path(__file__).parents[1]
 HERE = ROOT / "tests" / "end_to_end"
@@ -198,7 +202,7 @@ class Node:
         self.port = free_port()
         self.log = folder / "node.log"
         self.environment: dict[str, str] = {}
-        self.process: subprocess.Popen | None = None
+        self.process: subprocess.Popen | Process | None = None
         self.config = folder / "config.yaml"
         settings = {
             "receive": {"host": "127.0.0.1", "port": self.port, "minimum_free_mb": 1},
@@ -238,16 +242,22 @@ class Node:
                 found[words[words.index("runs") - 1]] = int(words[-1])
         return found
 
-    def kill(self, name: str | None = None) -> None:
-        """Kill -9 one child, or the supervisor."""
+    def kill(self, name: str | None = None) -> bool:
+        """Kill -9 one child, the analysis, or the supervisor; False where it does not run."""
         assert self.process is not None
-        target = self.process.pid if name is None else self.children()[name]
+        if name == "analysis":
+            target = child_of(self.children().get("worker"))
+        else:
+            target = self.process.pid if name is None else self.children().get(name)
+        if target is None:
+            return False
         try:
             os.kill(target, signal.SIGKILL)
         except ProcessLookupError:
-            return
+            return False
         if name is None:
             self.process.wait()
+        return True
 
     def stop(self) -> int:
         assert self.process is not None
@@ -258,6 +268,53 @@ class Node:
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
+
+
+def child_of(parent: int | None) -> int | None:
+    """Process id of a child that runs another program."""
+    for folder in Path(f"/proc/{parent}/task").glob("*"):
+        with contextlib.suppress(OSError):
+            for word in (folder / "children").read_text().split():
+                return int(word)
+    return None
+
+
+class ForkedNode(Node):
+    """The same, with processes that start at once and pause shortly."""
+
+    def start(self) -> "ForkedNode":
+        analysis = [sys.executable, str(HERE / "analysis.py")]
+        self.log.touch()
+        self.process = Process(
+            forked.start(forked.run_node, self.config, self.log, analysis, self.environment)
+        )
+        return self
+
+
+class Process:
+    """A forked process as if it were one of `subprocess`."""
+
+    def __init__(self, process: BaseProcess) -> None:
+        self._process = process
+        self.pid = process.pid or 0
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("a forked process", timeout or 0.0)
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def kill(self) -> None:
+        self._process.kill()
 
 
 def wait_for(condition: Callable[[], object], what: str, timeout_s: float = 60.0) -> None:
@@ -277,4 +334,4 @@ def destination(pacs: Pacs, **settings: object) -> dict[str, object]:
     }
 
 
-__all__ = ["Node", "Pacs", "destination", "send", "study_of", "threading", "wait_for"]
+__all__ = ["ForkedNode", "Node", "Pacs", "destination", "send", "study_of", "threading", "wait_for"]

@@ -4,33 +4,10 @@ import time
 
 import pytest
 
-from tests.peers import Node, Pacs, destination, send, study_of, wait_for
+from tests.peers import send, study_of, wait_for
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket")
-
-
-@pytest.fixture
-def pacs():
-    pacs = Pacs().start()
-    yield pacs
-    pacs.stop()
-
-
-@pytest.fixture
-def node(tmp_path, pacs):
-    node = Node(
-        tmp_path,
-        delivery={
-            "destinations": [destination(pacs)],
-            "first_retry_s": 0.5,
-            "longest_retry_s": 2.0,
-            "timeout_s": 5.0,
-        },
-    )
-    yield node
-    if node.process is not None:
-        node.stop()
 
 
 def test_a_study_goes_in_and_its_results_arrive_once(node, pacs):

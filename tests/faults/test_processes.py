@@ -1,6 +1,6 @@
 """The whole node under kill -9, late images and broken databases: kept, and one set of results.
 
-PERFUSION_KILLS sets how often the processes are killed (5 by default, for the sake of time).
+PERFUSION_KILLS sets how often each process is killed.
 """
 
 import os
@@ -8,70 +8,77 @@ import random
 import sqlite3
 import threading
 import time
+from collections import Counter
 
 import pytest
 
-from tests.peers import Node, Pacs, destination, send, study_of, wait_for
+from tests.peers import send, study_of, wait_for
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket")
 
-KILLS = int(os.environ.get("PERFUSION_KILLS", "5"))
+KILLS = int(os.environ.get("PERFUSION_KILLS", "50"))
+PROCESSES = ("receiver", "worker", "analysis", "supervisor")
+IMAGES = 6
 
 
-@pytest.fixture
-def pacs():
-    pacs = Pacs().start()
-    yield pacs
-    pacs.stop()
+class Chaos:
+    """Kills processes of a node at random moments, each as often as asked."""
+
+    def __init__(self, node, kills: int) -> None:
+        self.node = node
+        self.left = dict.fromkeys(PROCESSES, kills)
+        self.killed: Counter[str] = Counter()
+        self._chance = random.Random(20)  # noqa: S311  the same order in every run
+
+    def go_on(self) -> None:
+        """Kill one process, of those that are to be killed most often still."""
+        time.sleep(self._chance.uniform(0.0, 0.6))
+        most = max(self.left.values())
+        self.kill(self._chance.choice([name for name in PROCESSES if self.left[name] == most]))
+
+    def kill(self, name: str) -> None:
+        deadline_s = time.monotonic() + 60
+        while not self.node.kill(None if name == "supervisor" else name):
+            assert time.monotonic() < deadline_s, f"there is no {name} to kill"
+            time.sleep(0.005)
+        self.left[name] -= 1
+        self.killed[name] += 1
+        if name == "supervisor":
+            self.node.start()
 
 
-@pytest.fixture
-def node(tmp_path, pacs, request):
-    node = Node(
-        tmp_path,
-        **getattr(request, "param", {}),
-        delivery={
-            "destinations": [destination(pacs)],
-            "first_retry_s": 0.5,
-            "longest_retry_s": 2.0,
-            "timeout_s": 5.0,
-        },
-    )
-    yield node
-    if node.process is not None:
-        node.stop()
-
-
-def test_kill_9_at_random_moments_loses_nothing_and_doubles_nothing(node, pacs):
-    chance = random.Random(20)  # noqa: S311  the same moments in every run
+def test_each_process_killed_50_times_loses_nothing_and_doubles_nothing(forked_node, pacs):
+    node = forked_node
     node.environment["ANALYSIS_SECONDS"] = "0.3"
     node.start().wait_until_ready()
-    studies = [study_of(12, seed=f"killed {number}") for number in range(5)]
-    acknowledged = []
-    scanner = threading.Thread(
-        target=lambda: [acknowledged.extend(send(node.port, study)) for study in studies]
-    )
+    chaos = Chaos(node, KILLS)
+    sent, acknowledged = [], []
+
+    def scan() -> None:
+        while any(chaos.left.values()):
+            sent.append(study_of(IMAGES, seed=f"killed {len(sent)}"))
+            acknowledged.extend(send(node.port, sent[-1]))
+            # As many as are analysed meanwhile, and some more.
+            wait_for(lambda: len(pacs.stored) > 3 * (len(sent) - 4) or not any(chaos.left.values()),
+                     "some results", timeout_s=600)  # fmt: skip
+
+    scanner = threading.Thread(target=scan)
     scanner.start()
-    for _ in range(KILLS):
-        time.sleep(chance.uniform(0.1, 2.5))
-        victim = chance.choice(["receiver", "worker", "worker", None])
-        node.kill(victim)
-        if victim is None:
-            node.start()
+    while any(chaos.left.values()):
+        chaos.go_on()
     scanner.join()
-    wait_for(lambda: len(pacs.stored) >= 3 * len(studies), "all results", timeout_s=120)
-    assert len(acknowledged) == 12 * len(studies)
+    wait_for(lambda: len(pacs.stored) >= 3 * len(sent), "all results", timeout_s=120)
+    assert chaos.killed == dict.fromkeys(PROCESSES, KILLS)
+    assert len(acknowledged) == IMAGES * len(sent)
     # An answer that was lost with its process is asked for again, under the same UID.
-    assert len(pacs.stored) == 3 * len(studies)
-    assert set(pacs.comments.values()) == {"12 images"}
-    assert kept(node) == 12 * len(studies)
+    assert len(pacs.stored) == 3 * len(sent)
+    assert set(pacs.comments.values()) == {f"{IMAGES} images"}
+    assert kept(node) == IMAGES * len(sent)
 
 
-@pytest.mark.parametrize(
-    "node", [{"completion": {"series_quiet_s": 3.0, "study_quiet_s": 0.5}}], indirect=True
-)
-def test_a_late_image_during_the_analysis_gives_one_set_with_all_images(node, pacs):
+def test_a_late_image_during_the_analysis_gives_one_set_with_all_images(make_node, pacs):
+    node = make_node(completion={"series_quiet_s": 3.0, "study_quiet_s": 0.5})
     node.environment["ANALYSIS_SECONDS"] = "2"
     node.start().wait_until_ready()
     images = study_of(10, seed="late")
