@@ -89,18 +89,20 @@ def measure_native_t1(
     outlines
         Of all slices of the examination.
     """
-    readings = {}
+    readings: list[_Reading] = []
+    names: set[str] = set()
     for one in maps:
         near = [found for outline in outlines if (found := _read(one, outline)) is not None]
         near = [found for found in near if _is_plausible(found, field_strength_t)]
         if near:
-            readings[one.name] = min(near, key=lambda found: found.cost)
+            readings.append(min(near, key=lambda found: found.cost))
+            names.add(one.name)
     if not readings:
         return None
     return NativeT1(
-        blood_s=_median([one.blood for one in readings.values()]),
-        myocardium_s=_median([one.myocardium for one in readings.values()]),
-        names=tuple(sorted(readings)),
+        blood_s=_median([one.blood for one in readings]),
+        myocardium_s=_median([one.myocardium for one in readings]),
+        names=tuple(sorted(names)),
     )
 
 
@@ -164,8 +166,12 @@ def _same_plane(one: T1Map, outline: Outline) -> bool:
 
 
 def _points(mask: BoolArray, source: SliceGeometry, target: SliceGeometry) -> FloatArray:
-    """Pixels well inside a mask, as pixel coordinates of the other image [point, 2]."""
-    inside = ndimage.binary_erosion(mask)
+    """Pixels well inside a mask, as pixel coordinates of the other image [point, 2].
+
+    The deeper half: away from the other tissue, and in the pool away from the papillary muscles.
+    """
+    depth = ndimage.distance_transform_edt(mask, sampling=source.spacing_mm)
+    inside = depth >= np.median(depth[mask])
     chosen = inside if np.count_nonzero(inside) >= FEWEST_POINTS else mask
     return target.to_pixel(source.to_patient_mm(np.argwhere(chosen)))
 

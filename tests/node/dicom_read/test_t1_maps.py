@@ -5,7 +5,11 @@ import pytest
 from pydicom import Dataset
 
 from node.config import Analysis
+from node.dicom_phantom import DIALECTS, study_datasets
 from node.dicom_read import NoPerfusionError, read_study
+from pipeline.native_t1 import Outline, measure_native_t1
+from pipeline.phantom import PhantomSettings, simulate
+from pipeline.study import State
 from tests.node.instances import Series, clock, set_pixels, update, write
 
 START_S = 10 * 3600.0
@@ -92,3 +96,24 @@ def test_what_is_no_time_is_no_value(tmp_path):
 def test_a_t1_map_alone_is_no_perfusion_study(tmp_path):
     with pytest.raises(NoPerfusionError, match="T1 map without a first pass"):
         read_study(write(t1_series(), tmp_path), Analysis())
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    settings = PhantomSettings(states=(State.REST,), n_slices=2, n_frames=24, matrix=96)
+    return simulate(905, settings)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_the_patients_own_t1_comes_out_of_every_dialect(phantom, dialect, tmp_path):
+    files = write(study_datasets(phantom, dialect, others=True), tmp_path)
+    study = read_study(files, Analysis()).study
+    truth = phantom.truth.first_passes[0]
+    outlines = [
+        Outline(geometry=image_slice.geometry, regions=known.regions)
+        for image_slice, known in zip(study.first_passes[0].slices, truth.slices, strict=True)
+    ]
+    found = measure_native_t1(study.t1_maps, outlines, truth.physics.field_strength_t)
+    assert len(study.t1_maps) == 2
+    assert found.blood_s == pytest.approx(truth.physics.t1_blood_s, rel=0.03)
+    assert found.myocardium_s == pytest.approx(truth.physics.t1_myocardium_s, rel=0.03)
