@@ -89,6 +89,14 @@ class AuditTrail:
         _study(message, study_uid, counts)
         self._write(message)
 
+    def study_deleted(self, study_uid: str, counts: Mapping[str, int]) -> None:
+        """Record that the images of a study were deleted here (A.5.3.8)."""
+        message = _message("D", SUCCESS, ("110105", "DICOM Study Deleted"))
+        _participant(message, self._node, _APPLICATION, is_requestor=True)
+        self._source(message)
+        _study(message, study_uid, counts)
+        self._write(message)
+
     def security_alert(self, peer: Party, reason: str) -> None:
         """Record that somebody was not let in (A.5.3.11, node authentication).
 

@@ -201,6 +201,9 @@ class Storage(_Settings):
     directory: Path = Path("/var/lib/perfusion-node")
     database_url: str | None = None
     """SQLAlchemy URL; the default is an SQLite file in `directory`."""
+    delete_after_days: PositiveFloat | None = None
+    """Images and results are deleted so long after the last news of a study, once everything is
+    delivered and confirmed; None: nothing is deleted; the disk watermark protects what is there."""
 
 
 class ProtocolPhysics(_Settings):

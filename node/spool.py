@@ -16,7 +16,7 @@ import fcntl
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -225,6 +225,14 @@ class Spool:
     def drop(self, relative: str) -> None:
         """Remove a file that no row names."""
         self.path(relative).unlink(missing_ok=True)
+
+    def remove(self, files: Collection[str]) -> None:
+        """Remove files durably: no power cut brings one back. May be repeated."""
+        for relative in files:
+            self.path(relative).unlink(missing_ok=True)
+        for folder in {self.path(relative).parent for relative in files}:
+            if folder.is_dir():
+                _flush_folder(folder)
 
     def free_bytes(self) -> int:
         """Return how much an ordinary user may still write.

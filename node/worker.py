@@ -1,6 +1,7 @@
 """The worker: analyses what is complete and delivers what is made, until it is told to stop."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -19,6 +20,7 @@ from node.workflow import sweep
 from node.workflow.announced import Announcements
 from node.workflow.child import COMMAND
 from node.workflow.folders import Folders
+from node.workflow.retention import Retention
 from node.workflow.study import LANE, StudyWork
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ UNFORESEEN_PAUSE_S = 60.0
 """Between an attempt that ended in an error of ours and the next one."""
 FORGET_AFTER_S = 30 * 86400.0
 FORGET_EVERY_S = 3600.0
+RETIRE_EVERY_S = 60.0
 
 
 class Worker:
@@ -49,6 +52,7 @@ class Worker:
         destinations = [destination.name for destination in config.delivery.destinations]
         spool = config.storage.directory / "spool"
         self._announcements = Announcements(self._index, spool, config.analysis)
+        self._retention = Retention(self._index, config, self._audit)
         self._asked = [d.name for d in config.delivery.destinations if d.confirm != "none"]
         self._results = Folders(config.storage).results
         self._errands = {
@@ -72,13 +76,16 @@ class Worker:
         self._engine.launch()
         log.info("the worker is ready")
         sweep.adopt_frozen_studies(self._index, time.time())
-        forgotten_s = 0.0
+        forgotten_s = swept_s = -math.inf
         while not stop.is_set():
             try:
                 self._sweep()
                 if time.monotonic() - forgotten_s > FORGET_EVERY_S:
                     forgotten_s = time.monotonic()
                     self._engine.forget(older_than_s=FORGET_AFTER_S)
+                if time.monotonic() - swept_s > RETIRE_EVERY_S:
+                    swept_s = time.monotonic()
+                    self._retention.sweep(time.time())
             except Exception:  # a sweep that fails is repeated, whatever it was
                 log.exception("a sweep failed and is repeated")
             stop.wait(SWEEP_S)

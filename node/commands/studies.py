@@ -13,7 +13,7 @@ from node.config import load_config
 from node.errors import NodeError
 from node.index import jobs, ledger
 from node.index.conflicts import conflicts
-from node.index.overview import StudyOverview, overview
+from node.index.overview import DELETED, StudyOverview, overview
 from node.index.tables import open_index
 
 HELP = "what is in the node, how far, what failed and why; retry or cancel it"
@@ -86,7 +86,10 @@ def _show(index: sa.Engine, study_uid: str, *, as_json: bool) -> None:
         }
         print(json.dumps(everything, indent=2, default=dict))
         return
-    print(f"study {study.study_uid}: {study.images} images, the last at {_time(study.last_s)}")
+    if study.state == DELETED:
+        print(f"study {study.study_uid}: {study.reason}, at {_time(study.last_s)}")
+    else:
+        print(f"study {study.study_uid}: {study.images} images, the last at {_time(study.last_s)}")
     for job in runs:
         attempt = f", attempt {job.attempt + 1}" if job.attempt else ""
         said = ": ".join(word for word in (job.verdict, job.reason) if word)

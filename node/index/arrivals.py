@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from node.index.tables import CONFLICT, INSTANCE, STUDY, reading
+from node.index.tables import CONFLICT, DOOMED, INSTANCE, STUDY, reading
 
 _UIDS_A_QUERY = 500  # SQLite takes at most 999 parameters in old builds
 
@@ -320,9 +320,11 @@ def find_instances(engine: sa.Engine, uids: Sequence[str]) -> dict[str, Instance
 
 
 def known_files(engine: sa.Engine) -> set[str]:
-    """Return every file of the spool that a row names."""
+    """Return every file of the spool that a row names, those that are being deleted too."""
     with reading(engine) as connection:
-        statement = sa.union_all(sa.select(INSTANCE.c.file), sa.select(CONFLICT.c.file))
+        statement = sa.union_all(
+            *(sa.select(table.c.file) for table in (INSTANCE, CONFLICT, DOOMED))
+        )
         return set(connection.execute(statement).scalars())
 
 

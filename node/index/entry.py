@@ -88,6 +88,15 @@ def result_files(index: sa.Engine, study_uid: str, revision: int) -> tuple[str, 
         return tuple(connection.scalars(query))
 
 
+def all_result_files(index: sa.Engine, study_uid: str, revision: int) -> tuple[str, ...]:
+    """Return the files of what a study's revisions up to one have made."""
+    query = sa.select(RESULT.c.file).where(
+        RESULT.c.study_uid == study_uid, RESULT.c.revision <= revision
+    )
+    with reading(index) as connection:
+        return tuple(connection.scalars(query))
+
+
 def _where_earlier_results_went(
     connection: sa.Connection, study_uid: str, revision: int
 ) -> dict[str, DeliveryState]:

@@ -3,15 +3,19 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 
 from node.index.jobs import JOB, JobState
 from node.index.ledger import DELIVERY, DeliveryState
+from node.index.retirement import RETIRED
 from node.index.tables import INSTANCE, STUDY, reading
 
 ARRIVING = "arriving"
 """The state of a study, or of its newest revision, that is not complete yet."""
+DELETED = "deleted"
+"""The state of a study whose images and results were deleted after delivery."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +26,12 @@ class StudyOverview:
     images: int
     revision: int
     state: str
-    """`ARRIVING` or a `JobState`: of the newest revision."""
+    """`ARRIVING`, a `JobState` or `DELETED`: of the newest revision."""
     verdict: str
     reason: str
     first_s: float
     last_s: float
-    """When the first and the last image came [epoch seconds]."""
+    """When the first and the last image came [epoch seconds], or all were deleted."""
     deliveries: Mapping[str, Mapping[DeliveryState, int]] = field(default_factory=dict)
     """Destination to state to number of result instances."""
 
@@ -61,12 +65,22 @@ def overview(
         .group_by(INSTANCE.c.study_uid)
         .subquery()
     )
+    last_s = sa.func.coalesce(images.c.last_s, RETIRED.c.retired_s)
     job = sa.and_(JOB.c.study_uid == STUDY.c.study_uid, JOB.c.revision == STUDY.c.revision)
     query = (
-        sa.select(STUDY, images.c.images, images.c.last_s, JOB.c.state, JOB.c.verdict, JOB.c.reason)
-        .join_from(STUDY, images, images.c.study_uid == STUDY.c.study_uid)
+        sa.select(
+            STUDY,
+            images.c.images,
+            last_s.label("last_s"),
+            JOB.c.state,
+            JOB.c.verdict,
+            JOB.c.reason,
+            RETIRED.c.images.label("deleted"),
+        )
+        .outerjoin_from(STUDY, images, images.c.study_uid == STUDY.c.study_uid)
         .outerjoin(JOB, job)
-        .order_by(images.c.last_s.desc())
+        .outerjoin(RETIRED, RETIRED.c.study_uid == STUDY.c.study_uid)
+        .order_by(last_s.desc())
         .limit(newest)
     )
     if study_uid is not None:
@@ -74,19 +88,25 @@ def overview(
     with reading(index) as connection:
         studies = connection.execute(query).all()
         deliveries = _count_deliveries(connection, study_uid)
-    return tuple(
-        StudyOverview(
-            study_uid=row.study_uid,
-            images=row.images,
-            revision=row.revision,
-            state=row.state or ARRIVING,
-            verdict=row.verdict or "",
-            reason=row.reason or "",
-            first_s=row.first_s,
-            last_s=row.last_s,
-            deliveries=deliveries.get(row.study_uid, {}),
-        )
-        for row in studies
+    return tuple(_one(row, deliveries.get(row.study_uid, {})) for row in studies)
+
+
+def _one(
+    row: sa.Row[tuple[Any, ...]], deliveries: Mapping[str, Mapping[DeliveryState, int]]
+) -> StudyOverview:
+    state, reason = row.state or ARRIVING, row.reason or ""
+    if row.images is None:
+        state, reason = DELETED, f"its {row.deleted} images were deleted after delivery"
+    return StudyOverview(
+        study_uid=row.study_uid,
+        images=row.images or 0,
+        revision=row.revision,
+        state=state,
+        verdict=row.verdict or "",
+        reason=reason,
+        first_s=row.first_s,
+        last_s=row.last_s,
+        deliveries=deliveries,
     )
 
 

@@ -61,6 +61,16 @@ CONFLICT = sa.Table(
 )
 
 
+# Files of the spool whose rows are gone and which go themselves; see `retirement`.
+DOOMED = sa.Table(
+    "doomed",
+    METADATA,
+    sa.Column("file", sa.String(80), primary_key=True),
+    sa.Column("study_uid", _UID, nullable=False, index=True),
+    sa.Column("sop_class_uid", _UID, nullable=False),
+)
+
+
 def database_url(storage: Storage) -> sa.URL:
     """Return the configured database, by default a file in the storage directory."""
     if storage.database_url is not None:

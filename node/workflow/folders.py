@@ -3,10 +3,17 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
 from node.config import Storage
+
+_IDENTITY = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "ImageType", "Rows")
+_LARGEST_IDENTITY_BYTES = 1024
+"""Smaller than any result."""
 
 
 class Folders:
@@ -46,13 +53,48 @@ class Folders:
             link.unlink(missing_ok=True)
             link.hardlink_to(self.results / file)
 
+    def keep_only_identities(self, study_uid: str, revision: int, files: Collection[str]) -> None:
+        """Delete the results of a study up to a revision, but for what names each object.
+
+        May be repeated. What no file of `files` is goes altogether.
+        """
+        for folder in self.results.glob(f"{_name_of(study_uid)}-r*-a*"):
+            if int(folder.name.split("-r")[1].split("-a")[0]) > revision:
+                continue
+            for path in folder.iterdir():
+                if f"{folder.name}/{path.name}" in files:
+                    _keep_identity(path)
+                else:
+                    path.unlink()
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
     def drop_work(self, study_uid: str, revision: int, attempt: int) -> None:
         """Remove the scratch folder of one attempt."""
         shutil.rmtree(self._work / _name(study_uid, revision, attempt), ignore_errors=True)
 
 
 def _name(study_uid: str, revision: int, attempt: int) -> str:
-    return f"{hashlib.sha256(study_uid.encode()).hexdigest()[:16]}-r{revision}-a{attempt}"
+    return f"{_name_of(study_uid)}-r{revision}-a{attempt}"
+
+
+def _name_of(study_uid: str) -> str:
+    return hashlib.sha256(study_uid.encode()).hexdigest()[:16]
+
+
+def _keep_identity(path: Path) -> None:
+    """Shrink a result to the attributes by which a later one can replace it."""
+    if path.stat().st_size <= _LARGEST_IDENTITY_BYTES:
+        return
+    whole = dcmread(path, specific_tags=list(_IDENTITY), stop_before_pixels=True)
+    identity = Dataset()
+    identity.file_meta = whole.file_meta
+    for keyword in _IDENTITY:
+        if keyword in whole:
+            identity[keyword] = whole[keyword]
+    part = path.with_suffix(".part")
+    identity.save_as(part, enforce_file_format=True)
+    part.replace(path)
 
 
 def _flush(path: Path) -> None:

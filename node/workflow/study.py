@@ -17,8 +17,10 @@ import sqlalchemy as sa
 from node.audit import AuditTrail
 from node.config import Config
 from node.index import arrivals, entry, jobs
+from node.index.arrivals import InstanceRow
 from node.index.jobs import JobState
 from node.index.ledger import Result
+from node.index.retirement import find_retired
 from node.representation import first_states, gets_results
 from node.spool import Spool
 from node.workflow.child import COMMAND, run_analysis
@@ -93,18 +95,32 @@ class StudyWork:
         ticket = Ticket.from_key(key)
         if not jobs.begin_job(self._index, *_place(key), now_s=self._clock()):
             return False
-        if not entry.brings_only_own_results(self._index, ticket.study_uid, ticket.revision):
+        reason = self._why_not(ticket)
+        if reason is None:
             return True
-        # Otherwise a PACS that sends results back would have us analyse for ever.
         jobs.end_job(
             self._index,
             *_place(key),
             state=JobState.DONE,
             verdict="nothing",
-            reason="only results of this node came back",
+            reason=reason,
             now_s=self._clock(),
         )
         return False
+
+    def _why_not(self, ticket: Ticket) -> str | None:
+        """Say why a revision is not analysed, or None where it is."""
+        if entry.brings_only_own_results(self._index, ticket.study_uid, ticket.revision):
+            # Otherwise a PACS that sends results back would have us analyse for ever.
+            return "only results of this node came back"
+        deleted = find_retired(self._index, ticket.study_uid)
+        if deleted is None or deleted.images <= len(self._snapshot(ticket)):
+            return None
+        # What a part of a study gives must not replace what the whole gave.
+        return (
+            f"the {deleted.images} images of this study were deleted after delivery, and fewer "
+            "came again: fetch the whole study"
+        )
 
     def analyse(self, key: str) -> dict[str, object]:
         """Run the analysis and keep what it made; returns its answer, or why there is none."""
@@ -184,7 +200,7 @@ class StudyWork:
 
     def _link(self, ticket: Ticket) -> Path:
         """Give the analysis a folder of its own with the images of the revision, hard-linked."""
-        rows = arrivals.snapshot(self._index, ticket.study_uid, ticket.revision)
+        rows = self._snapshot(ticket)
         folder = self._work(ticket) / "images"
         self._spool.link_study([row.file for row in rows], folder)
         log.info("study %s revision %d: %d images", ticket.study_uid, ticket.revision, len(rows))
@@ -201,6 +217,9 @@ class StudyWork:
         folder = self._work(ticket) / f"revision-{revision}"
         self._folders.link_results(files, folder)
         return folder
+
+    def _snapshot(self, ticket: Ticket) -> tuple[InstanceRow, ...]:
+        return arrivals.snapshot(self._index, ticket.study_uid, ticket.revision)
 
     def _is_wanted(self, ticket: Ticket) -> bool:
         job = jobs.find_job(self._index, ticket.study_uid, ticket.revision)
