@@ -9,7 +9,15 @@ from sqlalchemy.schema import CreateTable
 # All modules that have tables.
 from node.config import Storage
 from node.errors import IndexUnusableError
-from node.index import commitments, confirmations, entry, jobs, ledger, schema  # noqa: F401
+from node.index import (
+    commitments,  # noqa: F401
+    confirmations,  # noqa: F401
+    entry,  # noqa: F401
+    jobs,  # noqa: F401
+    ledger,  # noqa: F401
+    retirement,  # noqa: F401
+    schema,
+)
 from node.index.tables import METADATA, open_index, reading
 
 DIGESTS = {
@@ -20,6 +28,8 @@ DIGESTS = {
     "delivery": "440116ce",
     "result": "016180fb",
     "job": "56b6bd12",
+    "doomed": "50bb297f",
+    "retired": "af576f3f",
 }
 """Of the tables, as the present version makes them."""
 
