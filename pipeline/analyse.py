@@ -69,6 +69,8 @@ class _Outlined:
     told: Physics
     """What header, configuration and T1 maps say, before calibration."""
     findings: tuple[Finding, ...]
+    left_slope_mm: tuple[float, float] = (0.0, 0.0)
+    """How what the saturation pulse leaves changes with the place (row, column) [1/mm]."""
 
 
 def _silent(_: str) -> None:
@@ -208,6 +210,7 @@ def _as_found(outlined: _Outlined, found: Calibration) -> _Outlined:
             replace(one, source=source)
             for one, source in zip(outlined.anatomies, first_pass.slices, strict=True)
         ),
+        left_slope_mm=found.left_slope_mm,
         findings=(*outlined.findings, *calibration_findings(found)),
     )
 
@@ -233,7 +236,12 @@ def _quantify_first_pass(
         residual_mmol_l=left.blood_mmol_l,
     )
     slices, segments = quantify(
-        outlined.anatomies, first_pass.physics, arterial, left, settings.model
+        outlined.anatomies,
+        first_pass.physics,
+        arterial,
+        left,
+        settings.model,
+        outlined.left_slope_mm,
     )
     return FirstPassResult(
         label=first_pass.label,

@@ -60,8 +60,12 @@ class BloodCurve:
 
 def baseline(pool: PoolSignal) -> float:
     """Mean signal before the bolus."""
-    n_frames = concentration.baseline_frames(pool.time_s, _arrival_s(pool))
-    return float(pool.signal[:n_frames].mean())
+    return float(pool.signal[: baseline_end(pool)].mean())
+
+
+def baseline_end(pool: PoolSignal) -> int:
+    """Count the frames before the bolus."""
+    return concentration.baseline_frames(pool.time_s, _arrival_s(pool))
 
 
 def blood_curve(

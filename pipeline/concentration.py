@@ -5,7 +5,7 @@ Proton density and coil sensitivity cancel by dividing through the signal before
 through proton-density frames of the same pixel.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -22,6 +22,12 @@ _LOWEST_SHARE = 0.9
 """Noise may lower the relaxation rate by this share of the native one before it is clipped."""
 
 _TABLE_SIZE = 4001
+
+_LEFT_STEP = 0.001
+"""Places whose saturation differs by less share a table."""
+
+_MOST_EFFICIENT = 1.05
+"""A baseline of nearly zero would follow; it is not trusted that far."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -130,6 +136,8 @@ def tissue_curves(
     arrival_s: float,
     *,
     residual_mmol_l: float = 0.0,
+    left_slope_mm: tuple[float, float] = (0.0, 0.0),
+    origin: tuple[float, float] = (0.0, 0.0),
 ) -> FloatArray:
     """Concentration in the myocardium of one slice.
 
@@ -143,6 +151,9 @@ def tissue_curves(
         When the bolus reaches the left ventricle: what lies before it is baseline.
     residual_mmol_l
         Contrast agent in the myocardium from an earlier injection.
+    left_slope_mm, origin
+        How what the saturation pulse leaves changes with the place (row, column) [1/mm], and the
+        pixel coordinates at which it is as the readout says. Proton-density frames need neither.
 
     Returns
     -------
@@ -158,20 +169,25 @@ def tissue_curves(
     medium = signal_model.myocardium(physics)
     density, readout = perfusion_slice.proton_density, perfusion_slice.proton_density_readout
     if density is None or readout is None:
-        found = from_baseline(
-            signal[usable],
-            baseline[usable],
-            physics.readout,
-            medium,
-            residual_mmol_l=residual_mmol_l,
-        )
+        away_mm = (np.argwhere(mask) - origin) * np.asarray(perfusion_slice.geometry.spacing_mm)
+        more_left = np.rint(away_mm @ np.asarray(left_slope_mm) / _LEFT_STEP) * _LEFT_STEP
+        for more in np.unique(more_left[usable]):
+            here = usable & (more_left == more)
+            efficiency = physics.readout.saturation_efficiency - float(more)
+            curves[here] = from_baseline(
+                signal[here],
+                baseline[here],
+                replace(physics.readout, saturation_efficiency=min(efficiency, _MOST_EFFICIENT)),
+                medium,
+                residual_mmol_l=residual_mmol_l,
+            ).values_mmol_l
     else:
         reference = density[:, mask].astype(float).mean(axis=0)
         usable &= reference > 0.0
         found = from_proton_density(
             signal[usable], baseline[usable], reference[usable], physics.readout, readout, medium
         )
-    curves[usable] = found.values_mmol_l
+        curves[usable] = found.values_mmol_l
     return curves
 
 

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipeline.concentration import tissue_curves
 from pipeline.fit import FlowFit, Prior, fit_flow, learned_prior
 from pipeline.maps import (
@@ -41,6 +43,7 @@ def quantify(
     arterial: InputFunction,
     left: Residual,
     model: str,
+    left_slope_mm: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[tuple[SliceResult, ...], tuple[SegmentFlow, ...]]:
     """Fit blood flow to every pixel and every AHA segment of a first pass.
 
@@ -57,8 +60,10 @@ def quantify(
         Contrast agent of an earlier injection.
     model
         A name of `pipeline.fit.models.MODELS`.
+    left_slope_mm
+        How what the saturation pulse leaves changes with the place (row, column) [1/mm].
     """
-    slices = [_curves(one, physics, arterial, left) for one in anatomies]
+    slices = [_curves(one, physics, arterial, left, left_slope_mm) for one in anatomies]
 
     def fit(curves: _Curves, concentration: FloatArray, prior: Prior | None = None) -> FlowFit:
         return fit_flow(
@@ -91,8 +96,15 @@ def quantify(
     return tuple(results), merge_segments(tables)
 
 
-def _curves(anatomy: Anatomy, physics: Physics, arterial: InputFunction, left: Residual) -> _Curves:
+def _curves(
+    anatomy: Anatomy,
+    physics: Physics,
+    arterial: InputFunction,
+    left: Residual,
+    left_slope_mm: tuple[float, float],
+) -> _Curves:
     mask = anatomy.regions.myocardium
+    row, column = np.argwhere(anatomy.regions.lv_pool).mean(axis=0)
     pixels = tissue_curves(
         anatomy.aligned.frames,
         mask,
@@ -100,6 +112,8 @@ def _curves(anatomy: Anatomy, physics: Physics, arterial: InputFunction, left: R
         physics,
         arterial.arrival_s,
         residual_mmol_l=left.myocardium_mmol_l,
+        left_slope_mm=left_slope_mm,
+        origin=(float(row), float(column)),
     )
     segment_of_pixel = anatomy.sectors[mask]
     outer = outer_half(anatomy.regions, anatomy.source.geometry.spacing_mm)

@@ -68,7 +68,8 @@ class Readout:
     pulses_before_centre: int
     """Readout pulses played before the one at the centre of k-space."""
     saturation_efficiency: float = 1.0
-    """1: no longitudinal magnetisation is left by the saturation pulse; 0: all of it."""
+    """1: no longitudinal magnetisation is left by the saturation pulse; 0: all of it; a little more
+    than 1: it is turned beyond the transverse plane."""
 
     def __post_init__(self) -> None:
         for name in ("repetition_time_s", "flip_angle_rad", "saturation_delay_s"):
@@ -76,9 +77,9 @@ class Readout:
                 raise InvalidStudyError(f"{name} must be positive, is {getattr(self, name)}")
         if self.echo_time_s < 0 or self.pulses_before_centre < 0:
             raise InvalidStudyError("echo_time_s and pulses_before_centre must not be negative")
-        if not 0 < self.saturation_efficiency <= 1:
+        if not 0 < self.saturation_efficiency <= 1.2:
             raise InvalidStudyError(
-                f"saturation_efficiency must lie in (0, 1], is {self.saturation_efficiency}"
+                f"saturation_efficiency must lie in (0, 1.2], is {self.saturation_efficiency}"
             )
 
     @property

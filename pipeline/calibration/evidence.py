@@ -7,11 +7,11 @@ from typing import Final
 import numpy as np
 
 from pipeline import signal_model
-from pipeline.blood_curve import agreement, baseline, blood_curve
+from pipeline.blood_curve import agreement, baseline, baseline_end, blood_curve
 from pipeline.blood_pool import PoolSignal, core, pool_signal, series_pool_signal
 from pipeline.bolus import PEAK_PER_DOSE, PEAK_SPREAD
 from pipeline.calibration.unknowns import Draw, applied, readout_as
-from pipeline.concentration import baseline_frames, lookup
+from pipeline.concentration import lookup
 from pipeline.result import Regions
 from pipeline.rician import mean_magnitude, noise_level
 from pipeline.signal_model import Medium
@@ -123,9 +123,8 @@ def judge(seen: Seen, first_pass: FirstPass, truth: Draw) -> Verdict:
 def _dark_wall(frames: FloatArray, masks: Regions, pool: PoolSignal) -> float:
     """Signal of the wall without its rim before the bolus."""
     signal = frames[:, core(masks.myocardium)].astype(float)
-    risen = np.flatnonzero(pool.signal > 0.5 * (pool.signal.max() + pool.signal.min()))
-    n_frames = baseline_frames(pool.time_s, float(pool.time_s[risen[0]]) - 3.0)
-    return float(mean_magnitude(signal[:n_frames].ravel(), noise_level(signal), axis=0))
+    dark = signal[: baseline_end(pool)]
+    return float(mean_magnitude(dark.ravel(), noise_level(signal), axis=0))
 
 
 def _region(seen: FloatArray, expected: float) -> float:

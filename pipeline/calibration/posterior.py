@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from pipeline.calibration.evidence import Seen, judge, look
+from pipeline.calibration.unevenness import left_slope
 from pipeline.calibration.unknowns import Draw, draws, first_pass_as
 from pipeline.result import Finding, Regions, Severity
 from pipeline.study import FirstPass, FloatArray, InputKind
@@ -33,6 +34,8 @@ class Calibration:
 
     truth: Draw
     """Mean of what may be."""
+    left_slope_mm: tuple[float, float]
+    """Change of what the saturation pulse leaves with the place (row, column) [1/mm]."""
     flow_spread: float
     """Standard deviation of the logarithm of all flows together that is left open."""
     method: str
@@ -71,8 +74,11 @@ def calibrate(
     flows = np.array([one.log_flow for one in verdicts])
     within = np.array([one.log_flow_variance for one in verdicts])
     variance = weight @ (flows - weight @ flows) ** 2 + weight @ within
+    truth = _mean(possible, weight)
+    slope = left_slope(first_pass_as(first_pass, truth), aligned_frames, regions)
     return Calibration(
-        truth=_mean(possible, weight),
+        truth=truth,
+        left_slope_mm=(float(slope[0]), float(slope[1])),
         flow_spread=float(np.sqrt(variance)),
         method=_method(seen, first_pass),
     )
