@@ -28,6 +28,9 @@ pulses leave about 1 % more where it is off by 20 % (Kim 2009, doi 10.1002/mrm.2
 ERROR_FACTOR: Final = 3.0
 """Papillary muscles and streams of blood make the ratio less sure than its scatter says."""
 
+LEAST_ERROR_MM: Final = 2e-4
+"""Of the gradient in one pool."""
+
 _FEWEST_PIXELS: Final = 30
 _PURE: Final = -0.08
 """Pixels whose peak lies this much below (log) that of their neighbours hold muscle."""
@@ -61,7 +64,8 @@ def left_slope(
             continue
         found = _gradient(frames, masks, baseline_end(pool), np.asarray(one.geometry.spacing_mm))
         if found is not None:
-            weight = (sensitivity / (ERROR_FACTOR * found.error)) ** 2
+            error = np.hypot(ERROR_FACTOR * found.error, LEAST_ERROR_MM)
+            weight = (sensitivity / error) ** 2
             precision += weight
             total += weight * found.slope / sensitivity
     slope: FloatArray = total / precision
