@@ -1,6 +1,6 @@
 """Prints accuracy and time of motion compensation, beside registration toolkits on the same series.
 
-    python benchmarks/motion.py [--studies 4] [--slices 2] [--first-seed 500] [--only NAME ...]
+    python -m benchmarks.motion [--studies 4] [--slices 2] [--first-seed 500] [--only NAME ...]
 
 The series are simulated: breathing of 15 mm, 60 frames of 160 x 160. Error
 is the distance between true and found place of the myocardium in usable frames, in pixels; Dice is

@@ -1,7 +1,7 @@
 """Draws simulated series over time: one row per seed, nothing chosen by hand.
 
-    python benchmarks/phantom_contact_sheet.py --out docs/phantom.png [--first-seed 1] [--rows 10]
-    python benchmarks/phantom_contact_sheet.py --others --out docs/phantom-others.png --rows 4
+    python -m benchmarks.phantom_contact_sheet --out docs/phantom.png [--first-seed 1] [--rows 10]
+    python -m benchmarks.phantom_contact_sheet --others --out docs/phantom-others.png --rows 4
 
 Columns: the whole picture at the LV peak; then the heart before the bolus, in the right ventricle,
 on its way into the left, at the LV peak, at the peak of the wall, and late. The others:

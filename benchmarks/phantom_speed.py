@@ -1,6 +1,6 @@
 """Times the phantom on one core: a whole study, and the stream for training.
 
-OMP_NUM_THREADS=1 python benchmarks/phantom_speed.py
+OMP_NUM_THREADS=1 python -m benchmarks.phantom_speed
 """
 
 import time

@@ -1,6 +1,6 @@
 """Prints statistics of simulated series beside those measured on real ones.
 
-    python benchmarks/phantom_statistics.py [--series 60] [--first-seed 1000]
+    python -m benchmarks.phantom_statistics [--series 60] [--first-seed 1000]
 
 The real values are read from `real-statistics.md` in the folder PERFUSION_SHARED_DATA (default:
 ../shared/data beside the checkout); without it, only the phantom's are printed. Both are medians

@@ -1,6 +1,6 @@
 """Prints how long reading a whole study takes, beside plain loops over its files with pydicom.
 
-    python benchmarks/reading_speed.py [--repeats 5] [--keep DIR]
+    python -m benchmarks.reading_speed [--repeats 5] [--keep DIR]
 
 The study is simulated: rest and stress, 3 slices, 80 frames each, 160 x 160: 480 classic images.
 Times are processor time of one process, least of the repeats.
