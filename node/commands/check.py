@@ -1,4 +1,7 @@
-"""`perfusion-node check`: read the configuration whole and report every problem at once."""
+"""`perfusion-node check`: read the configuration whole and report every problem at once.
+
+Weights of a site are tried out, too: a node that cannot outline a heart should not be started.
+"""
 
 import argparse
 from pathlib import Path
@@ -14,8 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Return 0 for a valid configuration; problems are raised as one `UsageError`."""
+    """Return 0 for a valid configuration; its problems are raised as one `UsageError`."""
     config = load_config(arguments.config)
+    if config.analysis.weights is not None:
+        from node.weights import anatomy_network
+
+        anatomy_network(config.analysis.weights)
     destinations = len(config.delivery.destinations)
     print(
         f"The configuration is valid: {config.receive.ae_title} on port {config.receive.port}, "

@@ -2,6 +2,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from node.cli import main
 from node.errors import WeightsError
 from node.weights import checksum, packaged_weights, read_weights, write_weights
 
@@ -34,6 +35,16 @@ def test_a_pickle_is_refused(tmp_path):
     torch.save(WEIGHTS, tmp_path / "pickle.pt")
     with pytest.raises(WeightsError, match="not a safetensors"):
         read_weights(tmp_path / "pickle.pt")
+
+
+def test_configured_weights_are_tried_before_a_node_is_started(tmp_path, capsys):
+    write_weights(WEIGHTS, tmp_path / "other.safetensors")
+    config = tmp_path / "config.yaml"
+    config.write_text(f"analysis:\n  weights: {tmp_path / 'other.safetensors'}\n")
+    assert main(["check", "--config", str(config)]) == 1
+    assert "not those" in capsys.readouterr().err
+    write_weights(packaged_weights("segment"), tmp_path / "other.safetensors")
+    assert main(["check", "--config", str(config)]) == 0
 
 
 def test_weights_that_do_not_ship_are_named():
