@@ -125,3 +125,11 @@ def test_low_flow_share_counts_fitted_pixels_without_the_rim():
     share = maps.low_flow_share([(found, myocardium)], 2.0)
     assert share == pytest.approx(np.mean(left[inner]), abs=0.02)
     assert np.isnan(maps.low_flow_share([], 2.0))
+
+
+def test_single_noisy_pixels_are_no_burden():
+    _, regions = ring()
+    flow = np.full((40, 40), 3.0)
+    flow[::4, ::4] = 0.2
+    found = maps.flow_maps(regions.myocardium, fit_of(flow[regions.myocardium]))
+    assert maps.low_flow_share([(found, regions.myocardium)], 2.0) == 0.0
