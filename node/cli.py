@@ -1,17 +1,19 @@
 """The `perfusion-node` command: arguments in, exit codes out.
 
-0: done; 1: failed; 2: usage or configuration; 3: nothing to analyse; 4: withheld.
+0: done; 1: failed; 2: usage or configuration; 3: nothing to analyse; 4: withheld; 5: the disk is
+full, a later try may find room.
 """
 
 import argparse
 import importlib
+import io
 import logging
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from node import commands
-from node.errors import NodeError
+from node.errors import NodeError, NoRoomError, is_for_want_of_room
 from node.lifeline import follow_parent
 
 COMMANDS = tuple(sorted(module.name for module in pkgutil.iter_modules(commands.__path__)))
@@ -22,14 +24,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand and translate its errors into exit codes."""
     arguments = _parser().parse_args(argv)
     follow_parent()
+    return guarded(lambda: int(arguments.run(arguments)))
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """Return the exit code of `work`, or that of its error."""
     try:
-        return int(arguments.run(arguments))
-    except NodeError as error:
-        print(f"perfusion-node: {error}", file=sys.stderr)  # noqa: T201
-        logging.getLogger(__name__).debug("the error above, with its origin", exc_info=True)
-        return error.exit_code
+        exit_code = work()
+        sys.stdout.flush()  # so that what cannot be written is an error here
+    except (NodeError, OSError) as error:
+        if is_for_want_of_room(error):
+            sys.stdout = io.StringIO()  # what could not be written would fail again at the end
+            return _said(NoRoomError("the disk is full"))
+        if not isinstance(error, NodeError):
+            raise
+        return _said(error)
     except KeyboardInterrupt:
         return 130
+    return exit_code
+
+
+def _said(error: NodeError) -> int:
+    print(f"perfusion-node: {error}", file=sys.stderr)  # noqa: T201
+    logging.getLogger(__name__).debug("the error above, with its origin", exc_info=error)
+    return error.exit_code
 
 
 def _parser() -> argparse.ArgumentParser:

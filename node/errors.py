@@ -3,6 +3,7 @@
 Texts never carry patient data: they name files by our own names and instances by position.
 """
 
+import errno
 from typing import ClassVar
 
 
@@ -37,6 +38,22 @@ class SpoolError(NodeError):
 
     dimse_status = 0xA700  # PS3.4 B.2.3: out of resources
     retry_helps = True
+
+
+class NoRoomError(NodeError):
+    """The disk is full: a later try may find room."""
+
+    exit_code = 5
+    retry_helps = True
+
+
+def is_for_want_of_room(error: BaseException | None) -> bool:
+    """Whether an error comes from a full disk, through whatever hands it went."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class IndexUnusableError(NodeError):

@@ -14,6 +14,8 @@ from node.deliver.rejection import release_notes
 from node.deliver.rounds import Errand
 from node.engine import Engine, Lane
 from node.index import confirmations, ledger
+from node.index.clock import pull_in
+from node.index.jobs import JOB
 from node.index.ledger import Consignment
 from node.index.tables import open_index
 from node.workflow import sweep
@@ -59,6 +61,7 @@ class Worker:
             self._delivery(destinations): destinations,
             self._question(self._asked): self._asked,
         }
+        self._had_room = True
         self._engine = Engine(
             config.storage.database_url or f"sqlite:///{config.storage.directory}/engine.sqlite",
             locks=config.storage.directory / "workers",
@@ -96,11 +99,31 @@ class Worker:
         sweep.freeze_complete_studies(
             self._index, self._config.completion, self._announcements, now_s
         )
+        self._right_the_clock(now_s)
         live = self._engine.live()
-        sweep.drive_jobs(self._index, self._engine, live, now_s)
+        has_room = self._study.has_room()
+        if has_room != self._had_room:
+            self._had_room = has_room
+            if has_room:
+                log.info("there is room on the disk again")
+            else:
+                log.error("the disk is nearly full: no analysis begins before there is room")
+        sweep.drive_jobs(self._index, self._engine, live, now_s, has_room=has_room)
         release_notes(self._index, self._results, confirmed_at=self._asked, now_s=now_s)
         for errand in self._errands:
             errand.drive(self._engine, live, now_s)
+
+    def _right_the_clock(self, now_s: float) -> None:
+        patience = self._config.delivery
+        longest_s = max(
+            patience.longest_retry_s,
+            patience.first_retry_s,
+            patience.confirm_after_s,
+            patience.confirm_within_s,
+            UNFORESEEN_PAUSE_S,
+        )
+        pull_in(self._index, JOB.c.next_try_s, now_s, sweep.LONGEST_PAUSE_S)
+        pull_in(self._index, ledger.DELIVERY.c.next_try_s, now_s, longest_s)
 
     def _analyse(self, key: str) -> None:
         self._study.handle(self._engine, key)

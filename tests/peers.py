@@ -202,6 +202,7 @@ class Node:
         self.port = free_port()
         self.log = folder / "node.log"
         self.environment: dict[str, str] = {}
+        self.prefix: list[str] = []
         self.process: subprocess.Popen | Process | None = None
         self.config = folder / "config.yaml"
         settings = {
@@ -218,7 +219,7 @@ class Node:
         analysis = [sys.executable, str(HERE / "analysis.py")]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, *analysis],
+                [*self.prefix, *command, *analysis],
                 cwd=ROOT,
                 stderr=log,
                 stdout=log,

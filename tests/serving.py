@@ -1,5 +1,9 @@
 """Fixtures of the tests that run the whole node: a PACS, and a node that delivers to it."""
 
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from tests.peers import ForkedNode, Node, Pacs, destination
@@ -42,3 +46,18 @@ def node(make_node):
 def forked_node(make_node):
     """A node whose processes start at once, to be killed often."""
     return make_node(ForkedNode)
+
+
+@pytest.fixture
+def own_disk():
+    """Give words before a command that give it a small filesystem of its own at a folder."""
+    unshare = shutil.which("unshare")
+    namespace = [str(unshare), "--user", "--map-root-user", "--mount", "sh", "-c"]
+
+    def prefix(folder: Path, megabytes: int) -> list[str]:
+        mount = f"mkdir -p {folder} && mount -t tmpfs -o size={megabytes}m tmpfs {folder}"
+        if unshare is None or subprocess.run([*namespace, mount], check=False).returncode != 0:
+            pytest.skip("no mount namespace of our own is allowed here")
+        return [*namespace, f'{mount} && exec "$@"', "sh"]
+
+    return prefix

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from node.errors import NoRoomError
 from node.lifeline import PARENT
 
 COMMAND: tuple[str, ...] = (sys.executable, "-m", "node", "process")
@@ -31,6 +32,11 @@ class Outcome:
     failure: str
     """Why there is no answer, without anything from the images."""
     repeat_helps: bool
+    no_room: bool = False
+    """Only for want of room on the disk: repeated as long as it takes."""
+
+
+NO_ROOM = Outcome(answer=None, failure="the disk is full", repeat_helps=True, no_room=True)
 
 
 def run_analysis(
@@ -100,6 +106,8 @@ def _outcome(exit_code: int, answer_file: Path) -> Outcome:
         # Most often the kernel, out of memory: a later try may find more of it.
         name = signal.Signals(-exit_code).name
         return Outcome(answer=None, failure=f"the analysis was ended by {name}", repeat_helps=True)
+    if exit_code == NoRoomError.exit_code:
+        return NO_ROOM
     if exit_code not in EXPECTED_EXITS:
         failure = f"the analysis failed with exit code {exit_code}; its log has the cause"
         return Outcome(answer=None, failure=failure, repeat_helps=False)

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from node.audit import AuditTrail
 from node.config import Config
+from node.errors import SpoolError, is_for_want_of_room
 from node.index import arrivals, entry, jobs
 from node.index.arrivals import InstanceRow
 from node.index.jobs import JobState
@@ -23,7 +24,7 @@ from node.index.ledger import Result
 from node.index.retirement import find_retired
 from node.representation import first_states, gets_results
 from node.spool import Spool
-from node.workflow.child import COMMAND, run_analysis
+from node.workflow.child import COMMAND, NO_ROOM, Outcome, run_analysis
 from node.workflow.folders import Folders
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ LANE = "study"
 CRASHES_REPEATED = 2
 """How often an analysis that was ended from outside (out of memory) is tried again."""
 REPEAT_AFTER_S = 60.0
+LOOK_FOR_ROOM_S = 60.0
 
 
 class Steps(Protocol):
@@ -125,25 +127,41 @@ class StudyWork:
     def analyse(self, key: str) -> dict[str, object]:
         """Run the analysis and keep what it made; returns its answer, or why there is none."""
         ticket = Ticket.from_key(key)
-        images = self._link(ticket)
-        out = self._work(ticket) / f"made-{time.monotonic_ns()}"
+        place = (ticket.study_uid, ticket.revision, ticket.attempt)
         earlier = self._earlier(ticket)
-        ended = run_analysis(
+        try:
+            out = self._work(ticket) / f"made-{time.monotonic_ns()}"
+            ended = self._run(ticket, out, earlier)
+            if ended.answer is not None:
+                folder = self._folders.keep_results(out, *place)
+                return {"answer": _essence(ended.answer), "folder": folder, "replaces": earlier}
+        except OSError as error:
+            if not is_for_want_of_room(error):
+                raise
+            ended = NO_ROOM
+        # At once, and not when all is over: the databases may need the room.
+        self._folders.drop_work(*place)
+        return {
+            "failure": ended.failure,
+            "repeat_helps": ended.repeat_helps,
+            "no_room": ended.no_room,
+        }
+
+    def _run(self, ticket: Ticket, out: Path, earlier: Sequence[int]) -> Outcome:
+        return run_analysis(
             self._command,
-            images,
+            self._link(ticket),
             out,
             replaces=[self._link_results(ticket, revision) for revision in earlier],
             timeout_s=self._config.analysis.timeout_s,
             wanted=lambda: self._is_wanted(ticket),
         )
-        if ended.answer is None:
-            return {"failure": ended.failure, "repeat_helps": ended.repeat_helps}
-        folder = self._folders.keep_results(out, ticket.study_uid, ticket.revision, ticket.attempt)
-        return {"answer": _essence(ended.answer), "folder": folder, "replaces": earlier}
 
     def conclude(self, key: str, outcome: dict[str, object]) -> str:
         """Enter the results and what is to be sent, and close the job; returns its state."""
         ticket = Ticket.from_key(key)
+        if outcome.get("no_room"):
+            return self._wait_for_room(ticket, str(outcome["failure"]))
         if "answer" not in outcome:
             return self._give_up(ticket, str(outcome["failure"]), bool(outcome["repeat_helps"]))
         answer = cast("dict[str, object]", outcome["answer"])
@@ -179,6 +197,25 @@ class StudyWork:
             },
             now_s=self._clock(),
         )
+
+    def _wait_for_room(self, ticket: Ticket, failure: str) -> str:
+        now_s = self._clock()
+        log.error("study %s revision %d waits: %s", ticket.study_uid, ticket.revision, failure)
+        jobs.repeat_job(
+            self._index,
+            *(ticket.study_uid, ticket.revision, ticket.attempt),
+            reason=failure,
+            not_before_s=now_s + LOOK_FOR_ROOM_S,
+            now_s=now_s,
+        )
+        return JobState.QUEUED
+
+    def has_room(self) -> bool:
+        """Whether an analysis may begin: the disk has as much room as the receiver wants left."""
+        try:
+            return self._spool.free_bytes() >= self._config.receive.minimum_free_mb * 2**20
+        except SpoolError:
+            return False
 
     def _give_up(self, ticket: Ticket, failure: str, repeat_helps: bool) -> str:  # noqa: FBT001
         now_s = self._clock()

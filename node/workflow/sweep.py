@@ -24,13 +24,16 @@ GIVE_UP_AFTER = 8
 """Attempts of one job that may end without a conclusion (a full disk, an error of ours) before a
 person is asked. The pause doubles from one to the next: two hours in all."""
 FIRST_PAUSE_S = 60.0
+LONGEST_PAUSE_S = FIRST_PAUSE_S * 2**GIVE_UP_AFTER
+EARLIER_S = 1.0
+"""A waiting job is moved only if it is due earlier by more than this."""
 
 
 class Driver(Protocol):
     """The part of the engine that a sweep uses."""
 
     def start(self, key: str, not_before_s: float | None = None) -> None:
-        """Start a key unless it was started before."""
+        """Start a key unless it was started before; move it if it waits."""
 
     def cancel(self, key: str) -> None:
         """Let a key not begin another step."""
@@ -56,12 +59,20 @@ def adopt_frozen_studies(index: sa.Engine, now_s: float) -> None:
         jobs.freeze_and_add(index, study_uid, revision, now_s)
 
 
-def drive_jobs(index: sa.Engine, engine: Driver, live: dict[str, Work], now_s: float) -> None:
-    """See to it that every unfinished job is under way, and no cancelled one."""
+def drive_jobs(
+    index: sa.Engine, engine: Driver, live: dict[str, Work], now_s: float, *, has_room: bool = True
+) -> None:
+    """See to it that every unfinished job is under way, and no cancelled one.
+
+    Without room on the disk nothing new begins: it waits as it is.
+    """
     unfinished = jobs.jobs(index, states=UNFINISHED)
     wanted = {_ticket(job).key: job for job in unfinished}
     for key, job in wanted.items():
-        if key not in live:
+        work = live.get(key)
+        if work is not None:
+            _move(engine, job, key, work)
+        elif has_room:
             _start(index, engine, job, key, now_s)
     for key, work in live.items():
         if key.startswith(f"{LANE}:") and key not in wanted and not _is_running(work):
@@ -82,6 +93,12 @@ def _start(index: sa.Engine, engine: Driver, job: Job, key: str, now_s: float) -
     else:
         again_s = now_s + FIRST_PAUSE_S * 2**job.attempt
         jobs.repeat_job(index, *place, reason=reason, not_before_s=again_s, now_s=now_s)
+
+
+def _move(engine: Driver, job: Job, key: str, work: Work) -> None:
+    """Begin earlier than was planned, where a person or a clock that was set back wants it."""
+    if work.not_before_s is not None and job.next_try_s < work.not_before_s - EARLIER_S:
+        engine.start(key, job.next_try_s)
 
 
 def _ticket(job: Job) -> Ticket:

@@ -1,6 +1,7 @@
 """Stands in for `perfusion-node process`: a study folder in, two objects out, UIDs by hash.
 
-Slow where ANALYSIS_SECONDS says so. Run as a program by the worker under test.
+Slow where ANALYSIS_SECONDS says so, in need of ANALYSIS_MEGABYTES of disk.
+Run as a program by the worker under test.
 """
 
 import argparse
@@ -19,6 +20,8 @@ from pydicom.uid import (
     ParametricMapStorage,
     SecondaryCaptureImageStorage,
 )
+
+from node.cli import guarded
 
 OBJECTS = (
     ("parametric-map", ParametricMapStorage),
@@ -39,6 +42,9 @@ def main() -> int:
     time.sleep(float(os.environ.get("ANALYSIS_SECONDS", "0")))
     uids = sorted(str(image.SOPInstanceUID) for image in images)
     arguments.out.mkdir()
+    ballast = arguments.out / "ballast"
+    ballast.write_bytes(bytes(2**20 * int(os.environ.get("ANALYSIS_MEGABYTES", "0"))))
+    ballast.unlink()
     objects = []
     results = {kind: result(images[0], uids, kind, sop_class) for kind, sop_class in OBJECTS}
     if arguments.replaces:
@@ -94,4 +100,4 @@ def note(image: Dataset, uids: list[str], earlier: Path, made: dict[str, Dataset
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(guarded(main))

@@ -233,15 +233,10 @@ def test_the_power_cut_does_take_what_was_not_flushed(shadow, powercut, tmp_path
     assert not (tmp_path / "disk" / "unnamed").exists()
 
 
-def test_a_disk_that_is_really_full_refuses_and_keeps_what_it_took(tmp_path):
+def test_a_disk_that_is_really_full_refuses_and_keeps_what_it_took(tmp_path, own_disk):
     """On a filesystem of 3 MB of its own, without the watermark: the bare ENOSPC."""
-    unshare = shutil.which("unshare")
-    mount = "mkdir -p %s && mount -t tmpfs -o size=3m tmpfs %s" % ((tmp_path / "state",) * 2)
-    namespace = [str(unshare), "--user", "--map-root-user", "--mount", "sh", "-c"]
-    if unshare is None or subprocess.run([*namespace, mount], check=False).returncode != 0:
-        pytest.skip("no mount namespace of our own is allowed here")
     receiver = ReceiverProcess(tmp_path)
-    receiver.prefix = [*namespace, f'{mount} && exec "$@"', "sh"]
+    receiver.prefix = own_disk(tmp_path / "state", 3)
     instances = [mr_data_set(STUDY, f"{STUDY}.1", number, 100_000) for number in range(60)]
     try:
         receiver.start()

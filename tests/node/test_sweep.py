@@ -6,6 +6,7 @@ from node.config import Analysis, Completion, Storage
 from node.deliver.rounds import Errand
 from node.engine import Progress, Work
 from node.index import jobs
+from node.index.clock import pull_in
 from node.index.jobs import JobState
 from node.index.ledger import Consignment
 from node.index.tables import open_index
@@ -67,6 +68,36 @@ def test_unfinished_work_that_nobody_drives_is_started_and_live_work_is_not(inde
     assert engine.started == {}
     sweep.drive_jobs(index, engine, {}, 101.0)
     assert engine.started == {KEY: None}
+
+
+def test_without_room_nothing_begins_and_with_it_everything_does(index):
+    jobs.freeze_and_add(index, STUDY, 1, 100.0)
+    engine = Engine()
+    sweep.drive_jobs(index, engine, {}, 101.0, has_room=False)
+    assert engine.started == {}
+    assert jobs.find_job(index, STUDY, 1).state is JobState.QUEUED
+    sweep.drive_jobs(index, engine, {}, 102.0, has_room=True)
+    assert engine.started == {KEY: None}
+
+
+def test_after_the_clock_is_set_back_nothing_waits_for_the_old_time(index):
+    jobs.freeze_and_add(index, STUDY, 1, 1e9)
+    jobs.repeat_job(index, STUDY, 1, 0, reason="", not_before_s=1e9 + 60, now_s=1e9)
+    key, engine = f"study:{STUDY}:1:1", Engine()
+    live = {key: waiting(not_before_s=1e9 + 60)}
+    sweep.drive_jobs(index, engine, live, 1e9)
+    assert engine.started == {}
+    pull_in(index, jobs.JOB.c.next_try_s, 1e9 - 86400, sweep.LONGEST_PAUSE_S)
+    sweep.drive_jobs(index, engine, live, 1e9 - 86400)
+    assert engine.started == {key: 1e9 - 86400}
+
+
+def test_an_ordinary_pause_is_left_alone(index):
+    jobs.freeze_and_add(index, STUDY, 1, 100.0)
+    again_s = 100.0 + sweep.LONGEST_PAUSE_S
+    jobs.repeat_job(index, STUDY, 1, 0, reason="", not_before_s=again_s, now_s=100.0)
+    pull_in(index, jobs.JOB.c.next_try_s, 100.0, sweep.LONGEST_PAUSE_S)
+    assert jobs.find_job(index, STUDY, 1).next_try_s == again_s
 
 
 def test_work_that_ends_without_a_conclusion_is_repeated_with_growing_pauses_and_given_up(index):

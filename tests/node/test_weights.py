@@ -1,10 +1,13 @@
+import shutil
+from importlib import resources
+
 import pytest
 import torch
 from safetensors.torch import save
 
-from node.cli import main
+from node.cli import guarded, main
 from node.errors import WeightsError
-from node.weights import checksum, packaged_weights, read_weights, write_weights
+from node.weights import anatomy_network, checksum, packaged_weights, read_weights, write_weights
 
 WEIGHTS = {"layer.weight": torch.arange(6.0).reshape(2, 3), "layer.bias": torch.ones(2)}
 
@@ -29,6 +32,22 @@ def test_weights_that_changed_since_they_were_written_are_refused(tmp_path):
     path.write_bytes(save({"layer.weight": torch.zeros(2)}))
     with pytest.raises(WeightsError, match="checksum"):
         read_weights(path)
+
+
+def test_one_wrong_bit_in_the_weights_that_ship_is_noticed_and_no_study_is_analysed(
+    monkeypatch, tmp_path, capsys
+):
+    shipped = resources.files("pipeline") / "weights"
+    copy = tmp_path / "pipeline" / "weights"
+    shutil.copytree(str(shipped), copy)
+    content = bytearray((copy / "segment.safetensors").read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / "segment.safetensors").write_bytes(bytes(content))
+    monkeypatch.setattr(resources, "files", lambda _: tmp_path / "pipeline")
+    with pytest.raises(WeightsError, match="differ from their checksum"):
+        anatomy_network()
+    assert guarded(lambda: anatomy_network() and 0) == WeightsError.exit_code
+    assert "checksum" in capsys.readouterr().err
 
 
 def test_a_pickle_is_refused(tmp_path):

@@ -1,5 +1,6 @@
 """The steps of one study, with the analysis replaced by small programs that end in every way."""
 
+import errno
 import json
 import sys
 import threading
@@ -14,6 +15,7 @@ from node.index.arrivals import Arrival, record
 from node.index.jobs import JobState
 from node.index.tables import open_index
 from node.spool import Spool
+from node.workflow.folders import Folders
 from node.workflow.study import CRASHES_REPEATED, StudyWork, Ticket
 from tests.peers import image
 
@@ -170,6 +172,43 @@ def test_an_analysis_killed_for_memory_is_repeated_and_then_given_up(bench):
     job = bench.analyse(killed)
     assert job.state is JobState.FAILED
     assert "SIGKILL" in job.reason
+
+
+def test_an_analysis_without_room_waits_as_long_as_it_takes_and_leaves_nothing(bench, tmp_path):
+    full = WRITES + "sys.exit(5)"
+    for attempt in range(3 * CRASHES_REPEATED):
+        job = bench.analyse(full)
+        assert (job.state, job.attempt) == (JobState.QUEUED, attempt + 1)
+        assert job.reason == "the disk is full"
+        assert bench.now_s < job.next_try_s <= bench.now_s + 60
+        assert list((tmp_path / "work").iterdir()) == []
+    assert bench.destinations == set()
+    assert bench.analyse(says(0)).state is JobState.DONE
+    assert bench.destinations == {"pacs", "only-good"}
+
+
+@pytest.mark.parametrize("step", ["work", "keep_results"])
+def test_a_disk_that_is_full_for_work_or_results_is_waited_for(bench, tmp_path, monkeypatch, step):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(Folders, step, refuse)
+        job = bench.analyse(says(0))
+    assert (job.state, job.reason) == (JobState.QUEUED, "the disk is full")
+    assert bench.destinations == set()
+    assert not list((tmp_path / "results").rglob("*.dcm"))
+    assert bench.analyse(says(0)).state is JobState.DONE
+    assert len(list((tmp_path / "results").rglob("*.dcm"))) == 1
+
+
+def test_what_else_the_disk_refuses_is_no_want_of_room(bench, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Folders, "keep_results", refuse)
+    with pytest.raises(OSError, match="Input/output"):
+        bench.analyse(says(0))
 
 
 def test_a_cancelled_analysis_is_ended_and_stays_cancelled(bench):
