@@ -69,12 +69,7 @@ def baseline_end(pool: PoolSignal) -> int:
 
 
 def blood_curve(
-    pool: PoolSignal,
-    physics: Physics,
-    readout: Readout,
-    proton_density_readout: Readout | None,
-    *,
-    residual_mmol_l: float = 0.0,
+    pool: PoolSignal, physics: Physics, readout: Readout, *, residual_mmol_l: float = 0.0
 ) -> BloodCurve:
     """Invert the readout for blood.
 
@@ -83,20 +78,10 @@ def blood_curve(
     NoInputFunctionError
         The blood is bright from the first frame on.
     """
-    medium, before = signal_model.blood(physics), baseline(pool)
-    if pool.proton_density is None or proton_density_readout is None:
-        found = concentration.from_baseline(
-            pool.signal, np.array(before), readout, medium, residual_mmol_l=residual_mmol_l
-        )
-    else:
-        found = concentration.from_proton_density(
-            pool.signal,
-            np.array(before),
-            np.array(pool.proton_density),
-            readout,
-            proton_density_readout,
-            medium,
-        )
+    medium = signal_model.blood(physics)
+    found = concentration.from_baseline(
+        pool.signal, np.array(baseline(pool)), readout, medium, residual_mmol_l=residual_mmol_l
+    )
     return _with_amplification(pool, found, readout, medium, residual_mmol_l)
 
 

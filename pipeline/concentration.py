@@ -1,8 +1,7 @@
 """Signal to gadolinium concentration [mmol/L] by inverting the whole readout model.
 
 The model is tabulated once for a first pass and inverted by interpolation on its rising branch.
-Proton density and coil sensitivity cancel by dividing through the signal before the bolus or
-through proton-density frames of the same pixel.
+Proton density and coil sensitivity cancel by dividing through the signal before the bolus.
 """
 
 from dataclasses import dataclass, replace
@@ -104,30 +103,6 @@ def from_magnetisation(
     return _invert(np.asarray(signal) / magnetisation, lookup(readout, medium), residual_mmol_l)
 
 
-def from_proton_density(
-    signal: FloatArray,
-    baseline_signal: FloatArray,
-    proton_density_signal: FloatArray,
-    readout: Readout,
-    proton_density_readout: Readout,
-    medium: Medium,
-) -> Concentration:
-    """Concentration from proton-density frames: T1 before the bolus need not be known exactly.
-
-    Shapes as in `from_baseline`; `proton_density_signal` [...] is the mean of the proton-density
-    frames. The same table also reads the concentration before the bolus, so that contrast agent of
-    an earlier injection is measured and subtracted.
-    """
-    table = lookup(readout, medium)
-    reference = float(signal_model.magnitude(np.array(0.0), proton_density_readout, medium))
-    scale = reference / np.asarray(proton_density_signal, dtype=float)
-    before = _invert(np.asarray(baseline_signal) * scale, table, 0.0).values_mmol_l
-    raised = _invert(signal * scale[..., None], table, 0.0)
-    return Concentration(
-        values_mmol_l=raised.values_mmol_l - before[..., None], clipped=raised.clipped
-    )
-
-
 def tissue_curves(
     frames: FloatArray,
     mask: BoolArray,
@@ -153,7 +128,7 @@ def tissue_curves(
         Contrast agent in the myocardium from an earlier injection.
     left_slope_mm, origin
         How what the saturation pulse leaves changes with the place (row, column) [1/mm], and the
-        pixel coordinates at which it is as the readout says. Proton-density frames need neither.
+        pixel coordinates at which it is as the readout says.
 
     Returns
     -------
@@ -167,27 +142,18 @@ def tissue_curves(
     usable = baseline > 0.0
     curves = np.full(signal.shape, np.nan)
     medium = signal_model.myocardium(physics)
-    density, readout = perfusion_slice.proton_density, perfusion_slice.proton_density_readout
-    if density is None or readout is None:
-        away_mm = (np.argwhere(mask) - origin) * np.asarray(perfusion_slice.geometry.spacing_mm)
-        more_left = np.rint(away_mm @ np.asarray(left_slope_mm) / _LEFT_STEP) * _LEFT_STEP
-        for more in np.unique(more_left[usable]):
-            here = usable & (more_left == more)
-            efficiency = physics.readout.saturation_efficiency - float(more)
-            curves[here] = from_baseline(
-                signal[here],
-                baseline[here],
-                replace(physics.readout, saturation_efficiency=min(efficiency, _MOST_EFFICIENT)),
-                medium,
-                residual_mmol_l=residual_mmol_l,
-            ).values_mmol_l
-    else:
-        reference = density[:, mask].astype(float).mean(axis=0)
-        usable &= reference > 0.0
-        found = from_proton_density(
-            signal[usable], baseline[usable], reference[usable], physics.readout, readout, medium
-        )
-        curves[usable] = found.values_mmol_l
+    away_mm = (np.argwhere(mask) - origin) * np.asarray(perfusion_slice.geometry.spacing_mm)
+    more_left = np.rint(away_mm @ np.asarray(left_slope_mm) / _LEFT_STEP) * _LEFT_STEP
+    for more in np.unique(more_left[usable]):
+        here = usable & (more_left == more)
+        efficiency = physics.readout.saturation_efficiency - float(more)
+        curves[here] = from_baseline(
+            signal[here],
+            baseline[here],
+            replace(physics.readout, saturation_efficiency=min(efficiency, _MOST_EFFICIENT)),
+            medium,
+            residual_mmol_l=residual_mmol_l,
+        ).values_mmol_l
     return curves
 
 

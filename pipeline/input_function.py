@@ -103,7 +103,6 @@ def _pools(
                 pool,
                 physics,
                 physics.readout,
-                one.proton_density_readout,
                 residual_mmol_l=residual_mmol_l,
             )
             found.append(_Candidate(source=f"LV pool of slice {number}", curve=curve, pool=pool))
@@ -156,7 +155,6 @@ def _separate(
         pool,
         first_pass.physics,
         series.readout,
-        series.slice.proton_density_readout,
         residual_mmol_l=residual_mmol_l,
     )
     if series.kind is InputKind.DUAL_BOLUS:

@@ -46,6 +46,8 @@ class Seen:
     """Signal of native wall over that of native blood in each of those slices [slice]."""
     blood_density: FloatArray
     """Signal of native blood over that of its proton-density frames [slice]; empty: none taken."""
+    wall_density: FloatArray
+    """The same of the wall."""
     density_readout: Readout | None
     second: PoolSignal | None
     """Blood in the separate input series."""
@@ -67,23 +69,27 @@ def look(
     first_pass: FirstPass, aligned_frames: Sequence[FloatArray], regions: Sequence[Regions]
 ) -> Seen | None:
     """Measure what can tell about scanner and body; None where no blood is found."""
-    pools, wall, density = [], [], []
+    pools, wall, blood_density, wall_density = [], [], [], []
     for one, frames, masks in zip(first_pass.slices, aligned_frames, regions, strict=True):
         pool = pool_signal(one, frames, masks.lv_pool)
         if pool is None:
             continue
         before = baseline(pool)
         pools.append(pool)
-        wall.append(_dark_wall(frames, masks, pool) / before)
-        if pool.proton_density is not None and one.proton_density_readout is not None:
-            density.append(before / pool.proton_density)
+        dark_wall = _dark_wall(frames, masks, pool)
+        wall.append(dark_wall / before)
+        if pool.proton_density is not None and one.proton_density is not None:
+            full_wall = float(one.proton_density[:, core(masks.myocardium)].mean())
+            blood_density.append(before / pool.proton_density)
+            wall_density.append(dark_wall / full_wall)
     if not pools:
         return None
     series = first_pass.input_series
     return Seen(
         pools=tuple(pools),
         wall=np.array(wall),
-        blood_density=np.array(density),
+        blood_density=np.array(blood_density),
+        wall_density=np.array(wall_density),
         density_readout=first_pass.slices[0].proton_density_readout,
         second=None
         if series is None
@@ -98,8 +104,9 @@ def judge(seen: Seen, first_pass: FirstPass, truth: Draw) -> Verdict:
     native_blood, native_wall = (_native(physics.readout, one) for one in (blood, wall))
     total = _region(seen.wall, truth.wall_density * native_wall / native_blood)
     if seen.blood_density.size and seen.density_readout is not None:
-        full = _native(readout_as(seen.density_readout, truth), blood)
-        total += _region(seen.blood_density, native_blood / full)
+        full = readout_as(seen.density_readout, truth)
+        total += _region(seen.blood_density, native_blood / _native(full, blood))
+        total += _region(seen.wall_density, native_wall / _native(full, wall))
     log_wall = float(np.log(_inverse(physics.readout, wall, (1.0 + USUAL_RISE) * native_wall)))
     if seen.second is None or series is None:
         peak, spread = _expected_peak(physics)
@@ -109,7 +116,7 @@ def judge(seen: Seen, first_pass: FirstPass, truth: Draw) -> Verdict:
         area = float(np.clip(beside.values_mmol_l, 0.0, None).sum())
         likelihood, log_blood, variance = beside.log_likelihood, float(np.log(area)), 0.0
     else:
-        diluted = blood_curve(seen.second, physics, readout_as(series.readout, truth), None)
+        diluted = blood_curve(seen.second, physics, readout_as(series.readout, truth))
         peak = float(np.sort(diluted.values_mmol_l)[-3:].mean())
         likelihood, _, _ = _ceiling(seen.pools, physics, series.dose_ratio * peak, DILUTED_SPREAD)
         log_blood, variance = float(np.log(max(peak, 1e-3))), 0.0

@@ -85,13 +85,17 @@ def slice_of(used, concentration, *, noise=0.0, true_efficiency=None, step=1, de
         frames=frames[:, ::step, ::step],
         time_s=TIME_S,
         geometry=geometry(2.0 * step),
-        proton_density=None
-        if density is None
-        else np.full(
-            (2, 32, 32), 1000.0 * float(signal_model.magnitude(np.array(0.0), density, medium))
-        ),
+        proton_density=None if density is None else _density_frames(density, used),
         proton_density_readout=density,
     )
+
+
+def _density_frames(density, used):
+    native, images = np.array(0.0), np.zeros((2, 32, 32))
+    blood, wall = signal_model.blood(physics(used)), signal_model.myocardium(physics(used))
+    images[:] = 1000.0 * float(signal_model.magnitude(native, density, blood))
+    images[:, REGIONS.myocardium] = 880.0 * float(signal_model.magnitude(native, density, wall))
+    return images
 
 
 def readout_with(used, efficiency):

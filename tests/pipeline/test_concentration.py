@@ -18,14 +18,6 @@ BLOOD = Medium(
     r2_relaxivity_l_mmol_s=5.9,
     r2_star_relaxivity_l_mmol_s=20.0,
 )
-PROTON_DENSITY = Readout(
-    sequence=SequenceKind.SPOILED_GRADIENT_ECHO,
-    repetition_time_s=2.2e-3,
-    echo_time_s=1.0e-3,
-    flip_angle_rad=np.radians(5),
-    saturation_delay_s=np.inf,
-    pulses_before_centre=20,
-)
 
 
 def readout(sequence=SequenceKind.SPOILED_GRADIENT_ECHO, delay_s=0.06, pulses=20, degrees=12):
@@ -54,16 +46,6 @@ def test_inversion_undoes_the_forward_model_for_any_coil_sensitivity(used, resid
     found = concentration.from_baseline(signal, before, used, BLOOD, residual_mmol_l=residual)
     np.testing.assert_allclose(found.values_mmol_l, np.tile(change, (2, 1)), atol=2e-4)
     assert not found.clipped.any()
-
-
-def test_proton_density_frames_measure_what_an_earlier_injection_left():
-    residual, change = 0.3, np.linspace(0.0, 3.0, 40)
-    signal = 40.0 * signal_model.magnitude(residual + change, readout(), BLOOD)
-    density = 40.0 * signal_model.magnitude(np.array(0.0), PROTON_DENSITY, BLOOD)
-    found = concentration.from_proton_density(
-        signal, signal[0], np.array(density), readout(), PROTON_DENSITY, BLOOD
-    )
-    np.testing.assert_allclose(found.values_mmol_l, change, atol=2e-4)
 
 
 def test_signal_above_the_ceiling_is_marked_and_never_exceeds_the_table():
