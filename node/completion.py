@@ -5,11 +5,15 @@ been quiet for some time. A study is complete when all its series are and nothin
 or at once, when the headers prove that rest and stress are whole.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from node.config import Completion
 from node.index.arrivals import SeriesArrivals, StudyArrivals
+
+_SATURATED = "input-function-saturated"
+"""The finding of the pipeline that a series of its own for the input function would answer."""
 
 
 @dataclass(frozen=True)
@@ -70,3 +74,27 @@ def has_all(series: SeriesArrivals) -> bool:
 def _how_many(series: SeriesArrivals) -> str:
     of = "" if series.expected_images is None else f" of {series.expected_images}"
     return f"{series.received}{of} images"
+
+
+def what_is_missing(first_passes: Sequence[Mapping[str, object]]) -> str | None:
+    """Say what an analysis lacked; None: nothing, or nothing that is known.
+
+    Parameters
+    ----------
+    first_passes
+        Of the answer of `perfusion-node process --json`. A study without any is another kind of
+        study, which lacks nothing.
+    """
+    states = [str(one["state"]) for one in first_passes]
+    if not states:
+        return None
+    if len(states) == 1:
+        return "the other first pass"
+    if "undetermined" not in states and len(set(states)) == 1:
+        return f"a first pass in another state than {states[0]}"
+    codes = {
+        finding["code"]
+        for one in first_passes
+        for finding in cast("list[dict[str, str]]", one["findings"])
+    }
+    return "a series for the input function" if _SATURATED in codes else None

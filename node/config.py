@@ -118,6 +118,10 @@ class Completion(_Settings):
     """A study is analysed when all its series are complete and nothing came for so long."""
     early: bool = True
     """Whether it is analysed at once when the headers prove that rest and stress are whole."""
+    fetch_missing_from: str | None = None
+    """Name in `retrieve.archives`: asked once for what a study lacks when it has rest or stress but
+    not the other, or needs another series for its input function. None: nobody is asked."""
+    fetch_by: Literal["move", "get"] = "move"
 
 
 ObjectKind = Literal[
@@ -292,6 +296,13 @@ class Config(_Settings):
     retrieve: Retrieve = Retrieve()
     status: Status = Status()
     logging: Logging = Logging()
+
+    @model_validator(mode="after")
+    def _missing_comes_from_a_known_archive(self) -> Self:
+        name = self.completion.fetch_missing_from
+        if name is not None and name not in {archive.name for archive in self.retrieve.archives}:
+            raise ValueError(f"completion.fetch_missing_from: no '{name}' in retrieve.archives")
+        return self
 
 
 def load_config(path: Path | None) -> Config:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import build_context, build_role, evt
 from pynetdicom.association import Association
@@ -30,6 +31,8 @@ from node.store_scu import (
     read_instance,
     store,
 )
+
+Way = Literal["move", "get"]
 
 MR_CLASSES = (
     "1.2.840.10008.5.1.4.1.1.4",  # MR Image Storage
@@ -56,7 +59,7 @@ def fetch_study(
     config: Config,
     study_uid: str,
     *,
-    way: Literal["move", "get"],
+    way: Way,
     told: Callable[[int], None],
 ) -> tuple[int, int]:
     """Bring a study to our receiver; returns (images taken, images that failed).
@@ -66,22 +69,55 @@ def fetch_study(
     TransientDeliveryError
         The archive or our own receiver cannot be reached, or the transfer fails as a whole.
     """
-    fetch = _move if way == "move" else _get
-    return fetch(archive, config, study_uid, told)
+    return _fetch(
+        archive, config, identifier_of("STUDY", {"StudyInstanceUID": study_uid}), way, told
+    )
+
+
+def find_series(archive: Archive, config: Config, study_uid: str) -> list[Dataset]:
+    """Series of a study with modality, description and number of images, by C-FIND.
+
+    Raises
+    ------
+    TransientDeliveryError
+        The archive cannot be asked.
+    """
+    asked = ("SeriesInstanceUID", "Modality", "SeriesDescription", "NumberOfSeriesRelatedInstances")
+    keys = {"StudyInstanceUID": study_uid, **dict.fromkeys(asked, "")}
+    with _connected(archive, config, [build_context(FIND)]) as association:
+        return list(find(association, "SERIES", keys))
+
+
+def fetch_series(
+    archive: Archive, config: Config, study_uid: str, series_uid: str, *, way: Way
+) -> tuple[int, int]:
+    """Bring one series to our receiver; returns (images taken, images that failed).
+
+    Raises
+    ------
+    TransientDeliveryError
+        As `fetch_study`.
+    """
+    keys = {"StudyInstanceUID": study_uid, "SeriesInstanceUID": series_uid}
+    return _fetch(archive, config, identifier_of("SERIES", keys), way, lambda _: None)
+
+
+def _fetch(
+    archive: Archive, config: Config, wanted: Dataset, way: Way, told: Callable[[int], None]
+) -> tuple[int, int]:
+    return (_move if way == "move" else _get)(archive, config, wanted, told)
 
 
 def _move(
-    archive: Archive, config: Config, study_uid: str, told: Callable[[int], None]
+    archive: Archive, config: Config, wanted: Dataset, told: Callable[[int], None]
 ) -> tuple[int, int]:
-    wanted = identifier_of("STUDY", {"StudyInstanceUID": study_uid})
     with _connected(archive, config, [build_context(MOVE)]) as association:
         return transfer(association.send_c_move(wanted, config.receive.ae_title, MOVE), told)
 
 
 def _get(
-    archive: Archive, config: Config, study_uid: str, told: Callable[[int], None]
+    archive: Archive, config: Config, wanted: Dataset, told: Callable[[int], None]
 ) -> tuple[int, int]:
-    wanted = identifier_of("STUDY", {"StudyInstanceUID": study_uid})
     syntaxes: list[str | UID] = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
     contexts = [build_context(GET), *(build_context(uid, syntaxes) for uid in MR_CLASSES)]
     with tempfile.TemporaryDirectory(dir=config.storage.directory) as name:

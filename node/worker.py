@@ -18,6 +18,7 @@ from node.index.clock import pull_in
 from node.index.jobs import JOB
 from node.index.ledger import Consignment
 from node.index.tables import open_index
+from node.partners import Partners
 from node.workflow import sweep
 from node.workflow.announced import Announcements
 from node.workflow.child import COMMAND
@@ -50,7 +51,13 @@ class Worker:
         self._config = config
         self._index = open_index(config.storage)
         self._audit = AuditTrail(config.audit, config.storage, ae_title=config.receive.ae_title)
-        self._study = StudyWork(self._index, config, audit=self._audit, command=command)
+        self._study = StudyWork(
+            self._index,
+            config,
+            audit=self._audit,
+            command=command,
+            fetch_missing=self._partners(),
+        )
         destinations = [destination.name for destination in config.delivery.destinations]
         spool = config.storage.directory / "spool"
         self._announcements = Announcements(self._index, spool, config.analysis)
@@ -124,6 +131,13 @@ class Worker:
         )
         pull_in(self._index, JOB.c.next_try_s, now_s, sweep.LONGEST_PAUSE_S)
         pull_in(self._index, ledger.DELIVERY.c.next_try_s, now_s, longest_s)
+
+    def _partners(self) -> Callable[[str], int] | None:
+        wanted = self._config.completion.fetch_missing_from
+        for archive in self._config.retrieve.archives:
+            if archive.name == wanted:
+                return Partners(self._index, self._config, archive).fetch
+        return None
 
     def _analyse(self, key: str) -> None:
         self._study.handle(self._engine, key)

@@ -33,7 +33,7 @@ _OTHER_BODY_PARTS = frozenset(
 
 def refusal(frame: Frame) -> str | None:
     """Say why an image is something else; None where it may be a perfusion image."""
-    return _refusal_by_type(frame) or _refusal_by_words(frame.header)
+    return _refusal_by_type(frame) or refusal_by_words(frame.header)
 
 
 def _refusal_by_type(frame: Frame) -> str | None:
@@ -53,7 +53,7 @@ def _refusal_by_type(frame: Frame) -> str | None:
     return None
 
 
-def _refusal_by_words(header: Header) -> str | None:
+def refusal_by_words(header: Header) -> str | None:
     """Say what a series is by its description, unless that also speaks of perfusion."""
     for keyword in _DESCRIPTIONS:
         text = plain(header.text(keyword))

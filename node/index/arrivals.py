@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from node.index.tables import CONFLICT, DOOMED, INSTANCE, STUDY, reading
+from node.index.tables import CONFLICT, DOOMED, INSTANCE, STUDY, insert_into, reading
 
 _UIDS_A_QUERY = 500  # SQLite takes at most 999 parameters in old builds
 
@@ -141,8 +140,9 @@ def open_revision(connection: sa.Connection, study_uid: str, arrivals: Sequence[
     known = connection.execute(LOCK_STUDY, {"uid": study_uid}).one_or_none()
     if known is None:
         first_s = min(item.received_s for item in arrivals if item.study_uid == study_uid)
-        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-        new = insert(STUDY).values(study_uid=study_uid, first_s=first_s, revision=1, frozen=0)
+        new = insert_into(STUDY, connection.dialect).values(
+            study_uid=study_uid, first_s=first_s, revision=1, frozen=0
+        )
         connection.execute(new.on_conflict_do_nothing())
         known = connection.execute(LOCK_STUDY, {"uid": study_uid}).one()
     revision: int = known.frozen + 1

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from node.index.tables import METADATA, reading
+from node.index.tables import METADATA, insert_into, reading
 
 COMMITMENT = sa.Table(
     "commitment",
@@ -46,8 +45,7 @@ def add_request(engine: sa.Engine, request: CommitmentRequest, next_try_s: float
         "next_try_s": next_try_s,
         "told": False,
     }
-    insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(COMMITMENT).values(row)
+    statement = insert_into(COMMITMENT, engine.dialect).values(row)
     with engine.begin() as connection:
         connection.execute(
             statement.on_conflict_do_update(

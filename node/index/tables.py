@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -69,6 +70,11 @@ DOOMED = sa.Table(
     sa.Column("study_uid", _UID, nullable=False, index=True),
     sa.Column("sop_class_uid", _UID, nullable=False),
 )
+
+
+def insert_into(table: sa.Table, dialect: sa.Dialect) -> sqlite.Insert | postgresql.Insert:
+    """Begin an INSERT that can say what to do on a conflict."""
+    return sqlite.insert(table) if dialect.name == "sqlite" else postgresql.insert(table)
 
 
 def database_url(storage: Storage) -> sa.URL:

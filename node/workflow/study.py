@@ -15,10 +15,12 @@ from typing import Protocol, cast
 import sqlalchemy as sa
 
 from node.audit import AuditTrail
+from node.completion import what_is_missing
 from node.config import Config
 from node.errors import SpoolError, is_for_want_of_room
 from node.index import arrivals, entry, jobs
 from node.index.arrivals import InstanceRow
+from node.index.fetches import may_ask
 from node.index.jobs import JobState
 from node.index.ledger import Result
 from node.index.retirement import find_retired
@@ -73,11 +75,13 @@ class StudyWork:
         *,
         audit: AuditTrail,
         command: Sequence[str] = COMMAND,
+        fetch_missing: Callable[[str], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._index = index
         self._config = config
         self._command = command
+        self._fetch_missing = fetch_missing
         self._clock = clock
         self._audit = audit
         self._spool = Spool.open(config.storage)
@@ -89,6 +93,7 @@ class StudyWork:
         if not steps.step("begin", self.begin, key):
             return
         outcome = cast("dict[str, object]", steps.step("analyse", self.analyse, key))
+        steps.step("complete", self.complete, key, outcome)
         steps.step("conclude", self.conclude, key, outcome)
         self._folders.drop_work(ticket.study_uid, ticket.revision, ticket.attempt)
 
@@ -156,6 +161,21 @@ class StudyWork:
             timeout_s=self._config.analysis.timeout_s,
             wanted=lambda: self._is_wanted(ticket),
         )
+
+    def complete(self, key: str, outcome: dict[str, object]) -> None:
+        """Have fetched, once for each study, what the analysis lacked.
+
+        What comes makes the next revision, which then speaks for the study.
+        """
+        ticket = Ticket.from_key(key)
+        if self._fetch_missing is None or "answer" not in outcome:
+            return
+        missing = cast("dict[str, object]", outcome["answer"])["missing"]
+        if missing is not None and may_ask(
+            self._index, ticket.study_uid, ticket.revision, self._clock()
+        ):
+            log.info("study %s lacks %s", ticket.study_uid, missing)
+            self._fetch_missing(ticket.study_uid)
 
     def conclude(self, key: str, outcome: dict[str, object]) -> str:
         """Enter the results and what is to be sent, and close the job; returns its state."""
@@ -277,6 +297,9 @@ def _essence(answer: dict[str, object]) -> dict[str, object]:
         "status": str(answer["status"]),
         "reason": str(answer.get("reason") or ""),
         "objects": answer.get("objects") or [],
+        "missing": what_is_missing(
+            cast("list[dict[str, object]]", answer.get("first_passes") or [])
+        ),
     }
 
 

@@ -60,9 +60,22 @@ def main() -> int:
             }
         )
     sys.stdout.write(
-        json.dumps({"status": "analysed", "reason": "", "objects": objects, "segments": []})
+        json.dumps(
+            {
+                "status": "analysed",
+                "reason": "",
+                "objects": objects,
+                "first_passes": first_passes(images),
+            }
+        )
     )
     return 0
+
+
+def first_passes(images: list[Dataset]) -> list[dict[str, object]]:
+    """One for each series whose description is a state."""
+    said = {str(image.get("SeriesDescription", "")) for image in images}
+    return [{"state": state, "findings": []} for state in sorted(said & {"rest", "stress"})]
 
 
 def result(image: Dataset, uids: list[str], kind: str, sop_class: str) -> Dataset:

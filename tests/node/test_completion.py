@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.completion import judge
+from node.completion import judge, what_is_missing
 from node.config import Completion
 from node.index.arrivals import SeriesArrivals, StudyArrivals
 
@@ -95,3 +95,26 @@ def test_what_never_came_is_named():
         "series 1 of 1: 40 of 60 images",
     )
     assert judge(study((60, 60, 100.0)), 200.0, SETTINGS).missing == ()
+
+
+def first_pass(state, *codes):
+    return {"state": state, "findings": [{"code": code} for code in codes]}
+
+
+@pytest.mark.parametrize(
+    ("first_passes", "missing"),
+    [
+        ([], None),  # another kind of study
+        ([first_pass("stress")], "the other first pass"),
+        ([first_pass("undetermined")], "the other first pass"),
+        ([first_pass("rest"), first_pass("stress")], None),
+        ([first_pass("undetermined"), first_pass("undetermined")], None),
+        ([first_pass("rest"), first_pass("rest")], "a first pass in another state than rest"),
+        (
+            [first_pass("rest"), first_pass("stress", "input-function-saturated")],
+            "a series for the input function",
+        ),
+    ],
+)
+def test_what_an_analysis_lacked_is_told_by_its_answer(first_passes, missing):
+    assert what_is_missing(first_passes) == missing

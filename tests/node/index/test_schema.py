@@ -13,6 +13,7 @@ from node.index import (
     commitments,  # noqa: F401
     confirmations,  # noqa: F401
     entry,  # noqa: F401
+    fetches,  # noqa: F401
     jobs,  # noqa: F401
     ledger,  # noqa: F401
     retirement,  # noqa: F401
@@ -30,6 +31,7 @@ DIGESTS = {
     "job": "56b6bd12",
     "doomed": "50bb297f",
     "retired": "af576f3f",
+    "fetch": "661dce1d",
 }
 """Of the tables, as the present version makes them."""
 
