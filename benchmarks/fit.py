@@ -157,7 +157,10 @@ def btex_forward(
     share = 1.0 - HAEMATOCRIT
     parameters = column(per_second(mbf) * share, per_second(ps), blood * share, interstitium)
     response = btex.impulse_response(
-        torch.as_tensor(FINE_TIME_S)[None], FINE_S, lambda away: (away > 0).double(), *parameters
+        torch.as_tensor(FINE_TIME_S)[None],
+        FINE_S,
+        lambda away: ((away > 0).double(), 0.0 * away),
+        *parameters,
     )
     return convolved(response[0].numpy(), delay_s, time_s)
 
@@ -280,7 +283,9 @@ def score(
 def as_the_product(pixels: FloatArray, blood: InputFunction, model: str) -> tuple[FlowFit, FlowFit]:
     """Segment and pixel fits, with the prior learned from the segments."""
     segments = pixels.reshape(N_SEGMENTS, PIXELS_PER_SEGMENT, -1).mean(axis=1)
-    prior = learned_prior([fit_flow(segments, TIME_S, blood, model=model)], model)
+    prior = learned_prior(
+        lambda prior: [fit_flow(segments, TIME_S, blood, model=model, prior=prior)], model
+    )
     return (
         fit_flow(segments, TIME_S, blood, model=model, prior=prior),
         fit_flow(pixels, TIME_S, blood, model=model, prior=prior),

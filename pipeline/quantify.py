@@ -47,8 +47,8 @@ def quantify(
 ) -> tuple[tuple[SliceResult, ...], tuple[SegmentFlow, ...]]:
     """Fit blood flow to every pixel and every AHA segment of a first pass.
 
-    The curves of the segments are fitted twice: first alone, to learn what the curves of this
-    heart have in common (volumes, permeability, delay; never flow), then with that as prior.
+    The curves of the segments are fitted several times: at first alone, to learn what the curves of
+    this heart have in common (volumes, permeability, delay; never flow), then with that as prior.
 
     Parameters
     ----------
@@ -76,7 +76,9 @@ def quantify(
             prior=prior,
         )
 
-    prior = learned_prior([fit(one, one.segments.curves_mmol_l) for one in slices], model)
+    prior = learned_prior(
+        lambda prior: [fit(one, one.segments.curves_mmol_l, prior) for one in slices], model
+    )
     results, tables = [], []
     for one in slices:
         pixel_fit = fit(one, one.pixels_mmol_l, prior)

@@ -29,6 +29,11 @@ class BatchFit:
     fitted: Tensor
     """[curve, time], at all times."""
     parameters: Mapping[str, Tensor]
+    position: Tensor
+    """Logarithms of flow and parameters, then the delay, [curve, parameter + 1]; none without a
+    model."""
+    precision: Tensor
+    """Inverse covariance of the position, prior included, [curve, parameter + 1, same]."""
 
 
 class Fitter(Protocol):

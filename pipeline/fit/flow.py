@@ -15,9 +15,6 @@ from pipeline.result import FitStatus, InputFunction
 from pipeline.study import BoolArray, FloatArray, IntArray
 from pipeline.units import flow_ml_min_g
 
-BATCH = 512
-"""Curves that are fitted together: more would leave the cache, fewer would not fill it."""
-
 _BEFORE_ARRIVAL_S = 2.0
 """Frames that are fitted although they show no contrast agent yet: they pin the delay."""
 
@@ -40,6 +37,20 @@ class FlowFit:
     """The fitted curves at all times [curve, time]."""
     parameters: Mapping[str, FloatArray]
     """The other parameters by name, each [curve]."""
+    posterior: "Posterior | None" = None
+    """None for deconvolution without a model."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Posterior:
+    """What is known of the parameters of each curve after the fit, by Laplace's approximation."""
+
+    position: FloatArray
+    """Logarithms of flow and parameters, then the delay [s], [curve, parameter + 1]."""
+    precision: FloatArray
+    """Inverse covariance of the position, `prior` included, [curve, parameter + 1, same]."""
+    prior: Prior
+    """What was known before."""
 
 
 def fit_flow(
@@ -83,13 +94,13 @@ def fit_flow(
     used = torch.as_tensor(window)
     fitter: Fitter
     if kinetic is None:
-        fitter = model_free.ModelFree(used, inside, everywhere)
+        prior, fitter = None, model_free.ModelFree(used, inside, everywhere)
     else:
-        fitter = Parametric(kinetic, prior or kinetic.prior, haematocrit, used, inside, everywhere)
+        prior = prior or kinetic.prior
+        fitter = Parametric(kinetic, prior, haematocrit, used, inside, everywhere)
     usable = np.asarray(np.isfinite(curves_mmol_l).all(axis=1))
     data = torch.as_tensor(curves_mmol_l[usable], dtype=DTYPE)
-    parts = [fitter.fit(batch) for batch in torch.split(data, BATCH) if batch.numel()]
-    return _assemble(usable, curves_mmol_l.shape, parts)
+    return _assemble(usable, curves_mmol_l.shape, fitter.fit(data), prior)
 
 
 def _window(
@@ -107,31 +118,27 @@ def _window(
     return window
 
 
-def _assemble(usable: BoolArray, shape: tuple[int, ...], parts: list[BatchFit]) -> FlowFit:
-    """Put the batches together and the curves that were not fitted back in."""
+def _assemble(
+    usable: BoolArray, shape: tuple[int, ...], fit: BatchFit, prior: Prior | None
+) -> FlowFit:
+    """Put the curves that were not fitted back in."""
 
-    def column(values: list[torch.Tensor]) -> FloatArray:
-        filled = np.full(shape[:1], np.nan)
-        if values:
-            filled[usable] = torch.cat(values).numpy()
-        return filled
+    def filled(values: torch.Tensor, empty: float = np.nan) -> FloatArray:
+        everywhere = np.full((shape[0], *values.shape[1:]), empty)
+        everywhere[usable] = values.numpy()
+        return everywhere
 
-    status = np.full(shape[0], FitStatus.NOT_FITTED.value)
-    fitted = np.full(shape, np.nan)
-    if parts:
-        status[usable] = torch.cat([part.status for part in parts]).numpy()
-        fitted[usable] = torch.cat([part.fitted for part in parts]).numpy()
-    flow_per_s = column([part.flow_per_s for part in parts])
+    flow_per_s = filled(fit.flow_per_s)
     to_flow = flow_ml_min_g(1.0)
     return FlowFit(
         mbf_ml_min_g=to_flow * flow_per_s,
         flow_per_s=flow_per_s,
-        mbf_sd_ml_min_g=to_flow * column([part.flow_sd_per_s for part in parts]),
-        delay_s=column([part.delay_s for part in parts]),
-        status=status,
-        fitted_mmol_l=fitted,
-        parameters={
-            name: column([part.parameters[name] for part in parts])
-            for name in (parts[0].parameters if parts else ())
-        },
+        mbf_sd_ml_min_g=to_flow * filled(fit.flow_sd_per_s),
+        delay_s=filled(fit.delay_s),
+        status=filled(fit.status, FitStatus.NOT_FITTED.value).astype(int),
+        fitted_mmol_l=filled(fit.fitted),
+        parameters={name: filled(values) for name, values in fit.parameters.items()},
+        posterior=None
+        if prior is None
+        else Posterior(position=filled(fit.position), precision=filled(fit.precision), prior=prior),
     )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pipeline.fit.batch import BatchFit, judge
-from pipeline.fit.convolution import DTYPE, Convolution, behind_front
+from pipeline.fit.convolution import DTYPE, Convolution, fronts
 from pipeline.fit.models import Delay
 from pipeline.kinetics import splines
 
@@ -80,6 +80,8 @@ class ModelFree:
             status=judge(flow, flow_sd, signal, torch.zeros_like(flow, dtype=torch.bool)),
             fitted=curve,
             parameters={},
+            position=data.new_empty((len(data), 0)),
+            precision=data.new_empty((len(data), 0, 0)),
         )
 
 
@@ -87,4 +89,4 @@ def _design(convolution: Convolution, delay_s: float) -> Tensor:
     """Curves of the single splines after a delay [time, spline]."""
     after = convolution.lag_s - delay_s
     values = torch.as_tensor(splines.basis(after.clamp(min=0.0).numpy()), dtype=DTYPE)
-    return (values.T * behind_front(after) @ convolution.matrix).T
+    return (values.T * fronts(after)[0] @ convolution.matrix).T

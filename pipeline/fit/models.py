@@ -5,16 +5,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import torch
 from torch import Tensor
 
 from pipeline.errors import InvalidStudyError
-from pipeline.fit.convolution import STEP_S, behind_front
+from pipeline.fit.convolution import STEP_S, fronts
 from pipeline.kinetics import btex, exchange, fermi
 from pipeline.units import impulse_response_at_zero_per_s as per_second
 
-ImpulseResponse = Callable[[Tensor, Tensor, float], Tensor]
+Response = Callable[[Tensor, Tensor, float], Tensor]
 """Time after arrival [s] [curve, lag], parameters [curve, parameter] (without the delay) and
-haematocrit to the response to whole blood, h [1/s] [curve, lag]."""
+haematocrit to the response to whole blood, h [1/s], on the grid of lags [curve, lag]."""
+
+Slopes = Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]
+"""The same arguments to functions on the grid of lags [curve, function, lag], of which the first is
+the response, and to what share each has [curve, slope, function] in the slopes of the response: by
+the logarithms of its parameters, in their order, then by the delay [1/s]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +62,9 @@ class Model:
     """A kinetic model ready for fitting."""
 
     name: str
-    impulse_response: ImpulseResponse
+    response: Response
     parameters: tuple[Parameter, ...]
-    """The first is the flow of blood, h(0) [1/s]."""
+    """The first is the flow of blood, h(0) [1/s]; `dispersion` and `spill` stand last."""
     delay: Delay
     after_first_pass_s: float
     """How long after the end of the first pass the model still describes the tissue."""
@@ -66,6 +72,10 @@ class Model:
     """The parameter that is a volume in instant equilibrium with the input, where there is one."""
     spill: str | None = None
     """The parameter that is the share of cavity blood in the signal, where there is one."""
+    dispersion: str | None = None
+    """The parameter that is the spread of transit times [s] on the way to the tissue, likewise."""
+    slopes: Slopes | None = None
+    """None: slopes are taken as differences."""
     n_searches: int = 1
     """Starts that are followed to the end: several where no prior leaves a single valley."""
 
@@ -92,30 +102,59 @@ _FLOW: Final = Parameter(
 def _fermi(time_s: Tensor, parameters: Tensor, haematocrit: float) -> Tensor:
     del haematocrit  # a vascular response takes whole blood as it is
     flow, shoulder, steepness = parameters.unbind(1)
-    return fermi.impulse_response(time_s, flow, shoulder, steepness)
+    response = fermi.impulse_response(time_s.clamp(min=0.0), flow, shoulder, steepness)
+    return response * fronts(time_s)[0]
 
 
 def _exchange(time_s: Tensor, parameters: Tensor, haematocrit: float) -> Tensor:
     flow, ps, blood, interstitium = parameters.unbind(1)
     plasma = 1.0 - haematocrit
     response = exchange.two_compartment_exchange(
-        time_s, flow * plasma, ps, blood * plasma, interstitium
+        time_s.clamp(min=0.0), flow * plasma, ps, blood * plasma, interstitium
     )
-    return response / plasma
+    return response / plasma * fronts(time_s)[0]
 
 
 def _btex(time_s: Tensor, parameters: Tensor, haematocrit: float) -> Tensor:
     flow, ps, blood, interstitium = parameters[:, :4].unbind(1)
     plasma = 1.0 - haematocrit
     response = btex.impulse_response(
-        time_s, STEP_S, behind_front, flow * plasma, ps, blood * plasma, interstitium
+        time_s, STEP_S, fronts, flow * plasma, ps, blood * plasma, interstitium
     )
     return response / plasma
 
 
+def _btex_slopes(time_s: Tensor, parameters: Tensor, haematocrit: float) -> tuple[Tensor, Tensor]:
+    """Response of a capillary with its slopes, from those of the washout by the chain rule."""
+    flow, ps, blood, interstitium = parameters[:, :4, None].unbind(1)
+    transit = blood / flow
+    arrived, arriving = fronts(time_s)
+    left = btex.washout(
+        time_s - transit, STEP_S, fronts, ps / (flow * (1.0 - haematocrit)), ps / interstitium
+    )
+    functions = torch.stack(
+        [
+            arrived.sub_(left.share).mul_(flow),
+            left.by_uptake,
+            left.by_return,
+            left.by_time,
+            arriving,
+        ],
+        dim=1,
+    )
+    flow, passing, one = flow[:, 0], blood[:, 0], torch.ones_like(flow[:, 0])
+    none = torch.zeros_like(flow)
+    by_flow = torch.stack([one, flow, none, -passing, none], dim=1)
+    by_ps = torch.stack([none, -flow, -flow, none, none], dim=1)
+    by_blood = torch.stack([none, none, none, passing, none], dim=1)
+    by_interstitium = torch.stack([none, none, flow, none, none], dim=1)
+    by_delay = torch.stack([none, none, none, flow, -flow], dim=1)
+    return functions, torch.stack([by_flow, by_ps, by_blood, by_interstitium, by_delay], dim=1)
+
+
 FERMI: Final = Model(
     name="fermi",
-    impulse_response=_fermi,
+    response=_fermi,
     parameters=(
         _FLOW,
         Parameter(
@@ -160,9 +199,15 @@ _SPILL: Final = Parameter(
 """Blood of the cavity reaches into the wall by blurring and by motion: nothing in most of it, a
 tenth and more at its rim. Left out, it is read as a low flow with a large volume of blood."""
 
+_DISPERSION: Final = Parameter(
+    name="dispersion_s", median=0.4, spread=0.6, local_spread=0.15, lowest=0.02, highest=1.5
+)
+"""Between the cavity and the capillaries the bolus becomes wider; left out, that looks like less
+flow."""
+
 TWO_COMPARTMENT: Final = Model(
     name="2cxm",
-    impulse_response=_exchange,
+    response=_exchange,
     parameters=(_FLOW, *_TISSUE),
     delay=Delay(),
     after_first_pass_s=30.0,
@@ -170,11 +215,13 @@ TWO_COMPARTMENT: Final = Model(
 
 BTEX: Final = Model(
     name="btex",
-    impulse_response=_btex,
-    parameters=(_FLOW, *_TISSUE, _SPILL),
+    response=_btex,
+    parameters=(_FLOW, *_TISSUE, _DISPERSION, _SPILL),
     delay=Delay(),
     after_first_pass_s=30.0,
     spill="spill",
+    dispersion="dispersion_s",
+    slopes=_btex_slopes,
 )
 
 MODELS: Final[Mapping[str, Model]] = {model.name: model for model in (FERMI, TWO_COMPARTMENT, BTEX)}

@@ -6,10 +6,11 @@ import torch
 from scipy.stats import qmc
 from torch import Tensor
 
-from pipeline.fit import solver
 from pipeline.fit.batch import BatchFit, judge
 from pipeline.fit.convolution import DTYPE, Convolution
 from pipeline.fit.models import Model, Prior
+from pipeline.fit.problem import Problem
+from pipeline.fit.solver import CHUNK, Linearisation, Search, linearise, solve
 
 LOG2_STARTS = 10
 """So many positions (as power of 2) are tried for each curve; the search starts at the best."""
@@ -19,6 +20,10 @@ OUTLIER_SCORE = 3.5
 
 _NOISE_START_SHARE = 0.05
 """Noise that the first fit assumes, as share of the curve's height; then it is measured."""
+
+_MEASUREMENTS = 2
+"""Where the first fit assumed too much noise, the prior has drawn it away from the data, and the
+first residuals are too large."""
 
 
 class Parametric:
@@ -44,22 +49,23 @@ class Parametric:
         everywhere: Convolution,
     ) -> None:
         self._model, self._window = model, window
-        self._problem = solver.Problem(model, prior, inside, haematocrit)
-        self._whole = solver.Problem(model, prior, everywhere, haematocrit)
+        self._problem = Problem(model, prior, inside, haematocrit)
+        self._whole = Problem(model, prior, everywhere, haematocrit)
         self._starts = _starts(self._problem)
 
     def fit(self, data: Tensor) -> BatchFit:
         """Fit with an assumed noise, measure the noise, drop outlier frames, fit again."""
         problem, data = self._problem, data[:, self._window]
-        height = data.abs().amax(dim=1, keepdim=True).clamp(min=1e-3)
-        variance = (_NOISE_START_SHARE * height) ** 2
-        first = self._search(data, (1.0 / variance).expand_as(data), variance)
-        weight = _measured_weight(problem, data, first)
-        position = solver.solve(problem, data, weight, first)
-        sd_log_flow = solver.covariance(problem, position, weight)[:, 0, 0].sqrt().to(DTYPE)
+        search = self._search(data)
+        for _ in range(_MEASUREMENTS):
+            search = solve(problem, data, _measured_weight(problem, search), search.near)
+        position = search.position
+        covariance = torch.linalg.inv(search.precision)
+        sd_log_flow = covariance[:, 0, 0].sqrt().to(DTYPE)
         near = 1e-3 * problem.prior_spread
         at_bound = (position < problem.lowest + near) | (position > problem.highest - near)
-        signal = (weight * problem.curves(position) ** 2).sum(dim=1).sqrt()
+        fitted = torch.cat([self._whole.curves(some) for some in torch.split(position, CHUNK)])
+        signal = (search.weight * fitted[:, self._window] ** 2).sum(dim=1).sqrt()
         flow, *others = position[:, :-1].exp().unbind(1)
         names = [parameter.name for parameter in self._model.parameters[1:]]
         return BatchFit(
@@ -67,54 +73,73 @@ class Parametric:
             flow_sd_per_s=flow * sd_log_flow,
             delay_s=position[:, -1],
             status=judge(flow, flow * sd_log_flow, signal, at_bound[:, [0, -1]].any(dim=1)),
-            fitted=self._whole.curves(position),
+            fitted=fitted,
             parameters=dict(zip(names, others, strict=True)),
+            position=position.double(),
+            precision=search.precision,
         )
 
-    def _search(self, data: Tensor, weight: Tensor, variance: Tensor) -> Tensor:
-        """Lowest of the valleys that the best starts lead to [curve, parameter + 1]."""
-        starts = self._starts.nearest(data, variance, self._model.n_searches)
-        ends = [solver.solve(self._problem, data, weight, start) for start in starts]
+    def _search(self, data: Tensor) -> Search:
+        """Lowest of the valleys that the best starts lead to."""
+        weight = _assumed_weight(data)
+        starts = self._starts.nearest(data, weight, self._model.n_searches)
+        ends = [solve(self._problem, data, weight, start) for start in starts]
         if len(ends) == 1:
             return ends[0]
-        cost = torch.stack([self._problem.cost(end, data, weight) for end in ends])
-        return torch.stack(ends)[cost.argmin(dim=0), torch.arange(data.shape[0])]
+        lowest = torch.stack([end.cost for end in ends]).argmin(dim=0)
+        best = torch.stack([end.position for end in ends])[lowest, torch.arange(len(data))]
+        return solve(self._problem, data, weight, linearise(self._problem, best))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Starts:
-    """Positions from which fits can start, and their curves."""
+    """Positions from which fits can start, and the model there."""
 
-    position: Tensor
-    curves: Tensor
+    near: Linearisation
     prior_cost: Tensor
 
-    def nearest(self, data: Tensor, variance: Tensor, count: int) -> list[Tensor]:
-        """Positions of lowest cost for each curve, best first; noise of `variance` [curve, 1]."""
-        distance = (self.curves**2).sum(dim=1) - 2.0 * data @ self.curves.T
-        cost = distance / variance + self.prior_cost
-        return [self.position[index] for index in cost.topk(count, largest=False).indices.T]
+    def nearest(self, data: Tensor, weight: Tensor, count: int) -> list[Linearisation]:
+        """Those of lowest cost for each curve, best first; weights are equal over time."""
+        values = self.near.values
+        height = values.square().sum(dim=1)
+        found = []
+        for curves, equal in zip(
+            torch.split(data, CHUNK), torch.split(weight[:, :1], CHUNK), strict=True
+        ):
+            cost = (height - 2.0 * curves @ values.T).mul_(equal).add_(self.prior_cost)
+            found.append(cost.topk(count, largest=False).indices)
+        return [self.near.rows(index) for index in torch.cat(found).T]
 
 
-def _starts(problem: solver.Problem) -> _Starts:
+def _starts(problem: Problem) -> _Starts:
     """Evenly scattered positions: any flow, all else within a standard deviation of the prior."""
     lowest = torch.maximum(problem.prior_mean - problem.prior_spread, problem.lowest)
     highest = torch.minimum(problem.prior_mean + problem.prior_spread, problem.highest)
     lowest[0], highest[0] = problem.lowest[0], problem.highest[0]
     scattered = qmc.Sobol(lowest.numel(), scramble=False).random_base2(LOG2_STARTS)
     position = lowest + torch.as_tensor(scattered, dtype=DTYPE) * (highest - lowest)
-    return _Starts(
-        position=position,
-        curves=problem.curves(position),
-        prior_cost=problem.prior_cost(position),
+    return _Starts(near=linearise(problem, position), prior_cost=problem.prior_cost(position))
+
+
+def _assumed_weight(data: Tensor) -> Tensor:
+    """Inverse variance of each sample for a noise in proportion to the height of the curve."""
+    height = data.abs().amax(dim=1, keepdim=True).clamp(min=1e-3)
+    return ((_NOISE_START_SHARE * height) ** -2).expand_as(data)
+
+
+def _measured_weight(problem: Problem, search: Search) -> Tensor:
+    """Inverse variance of each sample from the residuals; 0 for outlier frames.
+
+    Parameters use up degrees of freedom as far as the data determine them and not the prior.
+    """
+    determined = (
+        1.0
+        - torch.linalg.inv(search.precision).diagonal(dim1=1, dim2=2)
+        / problem.prior_spread.double().square()
     )
-
-
-def _measured_weight(problem: solver.Problem, data: Tensor, position: Tensor) -> Tensor:
-    """Inverse variance of each sample from the residuals; 0 for outlier frames."""
-    residual = data - problem.curves(position)
+    residual = search.residual
     spread = residual.abs().median(dim=1, keepdim=True).values / 0.6745
-    kept = (residual.abs() <= OUTLIER_SCORE * spread).to(data.dtype)
-    freedom = (kept.sum(dim=1) - position.shape[1]).clamp(min=1.0)
+    kept = (residual.abs() <= OUTLIER_SCORE * spread).to(residual.dtype)
+    freedom = (kept.sum(dim=1) - determined.sum(dim=1)).clamp(min=1.0).to(residual.dtype)
     variance = (kept * residual**2).sum(dim=1) / freedom
     return kept / variance.clamp(min=1e-12)[:, None]

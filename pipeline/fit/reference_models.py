@@ -8,9 +8,9 @@ Priors are so wide that a factor of four costs less than one standard deviation.
 from dataclasses import replace
 from typing import Final
 
-import torch
 from torch import Tensor
 
+from pipeline.fit.convolution import fronts
 from pipeline.fit.models import TWO_COMPARTMENT, Delay, Model, Parameter
 from pipeline.kinetics import exchange
 
@@ -33,17 +33,19 @@ def _volume(name: str) -> Parameter:
 def _uptake(time_s: Tensor, parameters: Tensor, haematocrit: float) -> Tensor:
     del haematocrit  # the reference cases give plasma
     flow, ps, plasma = parameters.unbind(1)
-    return exchange.two_compartment_uptake(time_s, flow, ps, plasma)
+    response = exchange.two_compartment_uptake(time_s.clamp(min=0.0), flow, ps, plasma)
+    return response * fronts(time_s)[0]
 
 
 def _tofts(time_s: Tensor, parameters: Tensor, haematocrit: float) -> Tensor:
     del haematocrit
-    return exchange.tofts(time_s, *parameters[:, :2].unbind(1))
+    response = exchange.tofts(time_s.clamp(min=0.0), *parameters[:, :2].unbind(1))
+    return response * fronts(time_s)[0]
 
 
 def _patlak(time_s: Tensor, parameters: Tensor, haematocrit: float) -> Tensor:
     del haematocrit
-    return exchange.tofts(time_s, parameters[:, 0], torch.full_like(parameters[:, 0], torch.inf))
+    return parameters[:, :1] * fronts(time_s)[0]
 
 
 EXCHANGE: Final = replace(
@@ -59,7 +61,7 @@ EXCHANGE: Final = replace(
 )
 UPTAKE: Final = Model(
     name="2cum",
-    impulse_response=_uptake,
+    response=_uptake,
     parameters=(_rate("flow_per_s"), _rate("ps_per_s"), _volume("plasma")),
     delay=_DELAY,
     n_searches=8,
@@ -67,7 +69,7 @@ UPTAKE: Final = Model(
 )
 TOFTS: Final = Model(
     name="tofts",
-    impulse_response=_tofts,
+    response=_tofts,
     parameters=(_rate("transfer_per_s"), _volume("interstitium")),
     delay=_DELAY,
     n_searches=8,
@@ -75,7 +77,7 @@ TOFTS: Final = Model(
 )
 EXTENDED_TOFTS: Final = Model(
     name="extended-tofts",
-    impulse_response=_tofts,
+    response=_tofts,
     parameters=(*TOFTS.parameters, _volume("plasma")),
     delay=_DELAY,
     n_searches=8,
@@ -84,7 +86,7 @@ EXTENDED_TOFTS: Final = Model(
 )
 PATLAK: Final = Model(
     name="patlak",
-    impulse_response=_patlak,
+    response=_patlak,
     parameters=(_rate("ps_per_s"), _volume("plasma")),
     delay=_DELAY,
     n_searches=8,

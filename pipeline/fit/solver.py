@@ -1,25 +1,26 @@
 """Levenberg-Marquardt for many curves at once, with a prior.
 
-All curves share the model, the input function and the sampling times; each has its own weights
-and damping. A position is the logarithms of the model's parameters, then the delay [s]. A curve
-that has converged is not computed any further.
+All curves share the model, the input function and the sampling times; each has its own weights and
+damping. A position is the logarithms of the model's parameters, then the delay [s]. A curve that
+has converged is not computed any further, and those that have not are put together, so that
+the last few do not make everybody wait.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from pipeline.fit.convolution import DTYPE, Convolution, at_front, behind_front
-from pipeline.fit.models import Model, Prior
+from pipeline.fit.convolution import DTYPE
+from pipeline.fit.problem import Problem
 
-_DIFFERENCE = 3e-3
-"""Step of the one-sided differences, for single precision."""
+CHUNK = 512
+"""Curves that are computed together: more would leave the cache, fewer would not fill it."""
 
 _TOLERANCE = 0.1
-"""A fit has converged when the next step promises to lower the cost by no more than this. One unit
-of cost is one standard deviation, so what remains is well inside the noise."""
+"""A fit has converged when the next step promises to lower the cost by no more than this (that step
+is still taken), or when the last one did not. One unit of cost is one standard deviation, so what
+remains is well inside the noise."""
 
 _LARGEST_STEP = 1.0
 """In any parameter; keeps the first steps inside the region where the linearisation holds."""
@@ -27,81 +28,58 @@ _LARGEST_STEP = 1.0
 _ITERATIONS = 50
 
 
-class Problem:
-    """Model, input and prior: from positions [curve, parameter + 1] to curves."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Linearisation:
+    """The model near some positions; rows are curves."""
 
-    def __init__(
-        self, model: Model, prior: Prior, convolution: Convolution, haematocrit: float
-    ) -> None:
-        self._model, self._convolution = model, convolution
-        self._haematocrit = haematocrit
-        names = [parameter.name for parameter in model.parameters]
-        self._vascular = None if model.vascular is None else names.index(model.vascular)
-        self._spill = None if model.spill is None else names.index(model.spill)
-        self._undelayed = at_front(convolution.lag_s)
-        self.lowest = torch.tensor(
-            [*(math.log(one.lowest) for one in model.parameters), model.delay.lowest_s], dtype=DTYPE
+    position: Tensor
+    """[curve, parameter + 1]."""
+    values: Tensor
+    """[curve, time]."""
+    slopes: Tensor
+    """[curve, parameter + 1, time]."""
+
+    def rows(self, chosen: Tensor) -> "Linearisation":
+        """Choose some of them, one even several times."""
+        return Linearisation(
+            position=self.position[chosen], values=self.values[chosen], slopes=self.slopes[chosen]
         )
-        self.highest = torch.tensor(
-            [*(math.log(one.highest) for one in model.parameters), model.delay.highest_s],
-            dtype=DTYPE,
-        )
-        self.prior_mean = torch.tensor(prior.mean, dtype=DTYPE)
-        self.prior_spread = torch.tensor(prior.spread, dtype=DTYPE)
-
-    def curves(self, position: Tensor) -> Tensor:
-        """Model curves [curve, time]."""
-        time, parameters = self._convolution.lag_s - position[:, -1:], position[:, :-1].exp()
-        response = self._model.impulse_response(time.clamp(min=0.0), parameters, self._haematocrit)
-        weights = response * behind_front(time)
-        if self._vascular is not None:
-            weights = weights + parameters[:, self._vascular, None] * at_front(time)
-        if self._spill is not None:
-            spill = parameters[:, self._spill, None]
-            weights = (1.0 - spill) * weights + spill * self._undelayed
-        return weights @ self._convolution.matrix
-
-    def linearise(self, position: Tensor) -> tuple[Tensor, Tensor]:
-        """Model curves [curve, time] and Jacobian [curve, time, parameter + 1]."""
-        n_curves, n_parameters = position.shape
-        shifts = torch.nn.functional.pad(torch.eye(n_parameters) * _DIFFERENCE, (0, 0, 1, 0))
-        shifted = (position[:, None] + shifts).reshape(-1, n_parameters)
-        values = self.curves(shifted).reshape(n_curves, n_parameters + 1, -1)
-        here = values[:, 0]
-        return here, ((values[:, 1:] - here[:, None]) / _DIFFERENCE).transpose(1, 2)
-
-    def cost(self, position: Tensor, data: Tensor, weight: Tensor) -> Tensor:
-        """Squared weighted residuals plus squared distance from the prior, [curve]."""
-        misfit = (weight * (data - self.curves(position)) ** 2).sum(dim=1)
-        return misfit + self.prior_cost(position)
-
-    def prior_cost(self, position: Tensor) -> Tensor:
-        """Squared distance from the prior in standard deviations, [curve]."""
-        return (((position - self.prior_mean) / self.prior_spread) ** 2).sum(dim=1)
 
 
-@dataclass(kw_only=True, eq=False)
-class _Search:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Search:
     """Where the fits of some curves stand; rows are curves."""
 
     data: Tensor
     weight: Tensor
-    position: Tensor
+    """Inverse variances, 0 for samples that are not used [curve, time]."""
+    near: Linearisation
+    """The model where the cost is the lowest of all that were computed."""
     cost: Tensor
+    """There: squared weighted residuals plus squared distance from the prior."""
+    position: Tensor
+    """Where the search has got to: at most a step away that promised next to nothing."""
+    precision: Tensor
+    """Curvature of half the cost, by Gauss and Newton: the inverse covariance [curve,
+    parameter + 1, same], in double precision, because weak parameters would drown in rounding."""
+    gradient: Tensor
     damping: Tensor
 
-    def rows(self, chosen: Tensor) -> "_Search":
-        return _Search(
-            data=self.data[chosen],
-            weight=self.weight[chosen],
-            position=self.position[chosen],
-            cost=self.cost[chosen],
-            damping=self.damping[chosen],
-        )
+    @property
+    def residual(self) -> Tensor:
+        """Data less model [curve, time]."""
+        return self.data - self.near.values
 
 
-def solve(problem: Problem, data: Tensor, weight: Tensor, start: Tensor) -> Tensor:
-    """Minimise sum(weight (data - model)^2) + prior from `start`.
+def linearise(problem: Problem, position: Tensor) -> Linearisation:
+    """Linearise the model at positions [curve, parameter + 1]."""
+    parts = [problem.linearise(some) for some in torch.split(position, CHUNK)]
+    values, slopes = (torch.cat(one) for one in zip(*parts, strict=True))
+    return Linearisation(position=position, values=values, slopes=slopes)
+
+
+def solve(problem: Problem, data: Tensor, weight: Tensor, near: Linearisation) -> Search:
+    """Minimise sum(weight (data - model)^2) + prior.
 
     Parameters
     ----------
@@ -109,66 +87,101 @@ def solve(problem: Problem, data: Tensor, weight: Tensor, start: Tensor) -> Tens
         Model, input and prior.
     data, weight
         Curves and inverse variances [curve, time]; weight 0 for samples that are not to be used.
-    start
-        [curve, parameter + 1].
-
-    Returns
-    -------
-    Position of the lowest cost found [curve, parameter + 1].
+    near
+        The model where the search starts; it is overwritten.
     """
-    result = start.clamp(problem.lowest, problem.highest)
-    search = _Search(
-        data=data,
-        weight=weight,
-        position=result.clone(),
-        cost=problem.cost(result, data, weight),
-        damping=torch.full_like(data[:, 0], 1e-2),
-    )
+    search = _begin(problem, data, weight, near)
     active = torch.arange(data.shape[0])
     for _ in range(_ITERATIONS):
-        moving = _step(problem, search)
-        result[active] = search.position
-        active, search = active[moving], search.rows(moving)
+        trial, moving = _propose(problem, search, active)
+        search.position[active[~moving]] = trial[~moving]
+        active, trial = active[moving], trial[moving]
         if active.numel() == 0:
             break
-    return result
+        still = [
+            _visit(problem, search, rows, there)
+            for rows, there in zip(
+                torch.split(active, CHUNK), torch.split(trial, CHUNK), strict=True
+            )
+        ]
+        active = active[torch.cat(still)]
+    return search
 
 
-def _step(problem: Problem, search: _Search) -> Tensor:
-    """One damped step, kept where it lowers the cost; tells which curves still move [curve]."""
-    curvature, gradient = _normal_equations(problem, search)
-    diagonal = curvature.diagonal(dim1=1, dim2=2) * search.damping[:, None]
-    step = torch.linalg.solve(curvature + torch.diag_embed(diagonal), gradient).to(DTYPE)
-    step = step.clamp(-_LARGEST_STEP, _LARGEST_STEP)
-    trial = (search.position + step).clamp(problem.lowest, problem.highest)
-    promised = ((trial - search.position) * gradient).sum(dim=1)
-    cost = problem.cost(trial, search.data, search.weight)
-    better = cost <= search.cost
-    search.position = torch.where(better[:, None], trial, search.position)
-    search.cost = torch.where(better, cost, search.cost)
-    search.damping = search.damping * torch.where(better, 0.2, 5.0)
-    return promised > _TOLERANCE
-
-
-def _normal_equations(problem: Problem, search: _Search) -> tuple[Tensor, Tensor]:
-    """Curvature and gradient, in double precision: weak parameters would drown in rounding."""
-    values, jacobian = problem.linearise(search.position)
-    root = search.weight.sqrt()
-    weighted = (jacobian * root[:, :, None]).double()
-    misfit = ((search.data - values) * root).double()
-    precision = problem.prior_spread.double() ** -2
-    curvature = weighted.transpose(1, 2) @ weighted + torch.diag(precision)
-    gradient = (weighted.transpose(1, 2) @ misfit[:, :, None]).squeeze(2)
-    return curvature, gradient + precision * (problem.prior_mean - search.position)
-
-
-def covariance(problem: Problem, position: Tensor, weight: Tensor) -> Tensor:
-    """Covariance of the position from the curvature there (Laplace's approximation).
-
-    [curve, parameter + 1, parameter + 1].
-    """
-    here = _Search(
-        data=weight, weight=weight, position=position, cost=weight[:, 0], damping=weight[:, 0]
+def _begin(problem: Problem, data: Tensor, weight: Tensor, near: Linearisation) -> Search:
+    n_curves, n_parameters = near.position.shape
+    search = Search(
+        data=data,
+        weight=weight,
+        near=near,
+        cost=torch.empty((n_curves,), dtype=DTYPE),
+        position=near.position.clone(),
+        precision=torch.empty((n_curves, n_parameters, n_parameters), dtype=torch.float64),
+        gradient=torch.empty((n_curves, n_parameters), dtype=torch.float64),
+        damping=torch.full((n_curves,), 1e-2, dtype=torch.float64),
     )
-    curvature, _ = _normal_equations(problem, here)
-    return torch.linalg.inv(curvature)
+    for rows in torch.split(torch.arange(n_curves), CHUNK):
+        here = near.rows(rows)
+        search.cost[rows] = _cost(problem, search, rows, here)
+        _weigh(problem, search, rows, here)
+    return search
+
+
+def _propose(problem: Problem, search: Search, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Next positions [curve, parameter + 1], and whether they still promise anything [curve].
+
+    A parameter at a bound that wants to go beyond it stays there, and the others step without it. A
+    step that a bound cuts short says nothing about what is left to gain.
+    """
+    position, gradient = search.position[rows], search.gradient[rows]
+    held = (position <= problem.lowest) & (gradient < 0.0)
+    held |= (position >= problem.highest) & (gradient > 0.0)
+    free = (~held).double()
+    diagonal = search.precision[rows].diagonal(dim1=1, dim2=2) * (1.0 + search.damping[rows, None])
+    damped = search.precision[rows] * (free[:, :, None] * free[:, None])
+    damped.diagonal(dim1=1, dim2=2).copy_(diagonal)
+    step = torch.linalg.solve(damped, gradient * free).to(DTYPE)
+    step = step.clamp(-_LARGEST_STEP, _LARGEST_STEP)
+    whole = position + step
+    trial = whole.clamp(problem.lowest, problem.highest)
+    promised = (step * gradient).sum(dim=1)
+    return trial, (promised > _TOLERANCE) | (trial != whole).any(dim=1)
+
+
+def _visit(problem: Problem, search: Search, rows: Tensor, there: Tensor) -> Tensor:
+    """Try proposed positions, keep those that lower the cost; tells which still move [curve]."""
+    values, slopes = problem.linearise(there)
+    found = Linearisation(position=there, values=values, slopes=slopes)
+    cost = _cost(problem, search, rows, found)
+    fall = search.cost[rows] - cost
+    better = fall >= 0.0
+    search.damping[rows] *= torch.where(better, 0.2, 5.0)
+    moving = ~better | (fall > _TOLERANCE)
+    if not better.all():
+        rows, found, cost = rows[better], found.rows(better), cost[better]
+    search.cost[rows] = cost
+    search.position[rows] = found.position
+    search.near.position[rows] = found.position
+    search.near.values[rows] = found.values
+    search.near.slopes[rows] = found.slopes
+    _weigh(problem, search, rows, found)
+    return moving
+
+
+def _cost(problem: Problem, search: Search, rows: Tensor, here: Linearisation) -> Tensor:
+    residual = search.data[rows] - here.values
+    misfit = (residual.square_() * search.weight[rows]).sum(dim=1)
+    return misfit + problem.prior_cost(here.position)
+
+
+def _weigh(problem: Problem, search: Search, rows: Tensor, here: Linearisation) -> None:
+    """Gradient and curvature of half the cost."""
+    root = search.weight[rows].sqrt()
+    weighted = here.slopes * root[:, None]
+    residual = (search.data[rows] - here.values) * root
+    precision = problem.prior_spread.double() ** -2
+    curvature = (weighted @ weighted.transpose(1, 2)).double()
+    curvature.diagonal(dim1=1, dim2=2).add_(precision)
+    gradient = (weighted @ residual[:, :, None]).squeeze(2).double()
+    search.precision[rows] = curvature
+    search.gradient[rows] = gradient + precision * (problem.prior_mean - here.position)

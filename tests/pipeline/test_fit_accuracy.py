@@ -6,7 +6,7 @@ import pytest
 from pipeline.bolus import find_landmarks
 from pipeline.fit import fit_flow, learned_prior
 from pipeline.result import InputFunction
-from tests.kinetic_truth import blood_curve, plug_flow_exchange
+from tests.kinetic_truth import after_artery, blood_curve, plug_flow_exchange
 
 TIME_S = np.arange(0.0, 60.0, 0.9)
 FLOWS = np.array([0.4, 0.6, 0.9, 1.3, 1.9, 2.5, 3.2, 4.0, 5.0])
@@ -29,21 +29,22 @@ def blood():
 
 @pytest.fixture(scope="module")
 def hearts():
-    """Curves [heart, flow, time] of hearts with different exchange and delay."""
+    """Curves [heart, flow, time] of hearts with different exchange, delay and dispersion."""
     rng = np.random.default_rng(7)
     kinds = [
         {
             "ps_ml_min_g": rng.uniform(0.8, 1.5),
             "blood_volume": rng.uniform(0.085, 0.13),
             "interstitium": rng.uniform(0.16, 0.26),
-            "delay_s": rng.uniform(0.4, 1.5),
+            "delay_s": rng.uniform(0.0, 0.7),
         }
         for _ in range(4)
     ]
+    arteries = [after_artery(blood_curve, mean_s=rng.uniform(0.4, 0.9)) for _ in kinds]
     return np.array(
         [
-            [plug_flow_exchange(TIME_S, blood_curve, mbf_ml_min_g=flow, **kind) for flow in FLOWS]
-            for kind in kinds
+            [plug_flow_exchange(TIME_S, artery, mbf_ml_min_g=flow, **kind) for flow in FLOWS]
+            for kind, artery in zip(kinds, arteries, strict=True)
         ]
     )
 
@@ -54,7 +55,9 @@ def fitted(curves, blood, model):
     pixels = np.repeat(curves, N_PIXELS, axis=0)
     pixels = pixels + curves.max() / CNR * rng.standard_normal(pixels.shape)
     segments = pixels.reshape(len(curves), N_PIXELS, -1).mean(axis=1)
-    prior = learned_prior([fit_flow(segments, TIME_S, blood, model=model)], model)
+    prior = learned_prior(
+        lambda prior: [fit_flow(segments, TIME_S, blood, model=model, prior=prior)], model
+    )
     return (
         fit_flow(segments, TIME_S, blood, model=model, prior=prior),
         fit_flow(pixels, TIME_S, blood, model=model, prior=prior),

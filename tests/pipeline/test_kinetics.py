@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.fit.convolution import STEP_S, Convolution, behind_front
+from pipeline.fit.convolution import STEP_S, Convolution, fronts
 from pipeline.kinetics import btex, exchange
 from pipeline.result import InputFunction
 from pipeline.units import impulse_response_at_zero_per_s as per_second
@@ -17,7 +17,7 @@ def column(*values):
 
 
 def sharp(distance):
-    return (distance > 0.0).to(distance.dtype)
+    return (distance >= 0.0).to(distance.dtype), torch.zeros_like(distance)
 
 
 @pytest.mark.parametrize(
@@ -85,17 +85,17 @@ def test_capillary_on_the_half_second_grid_equals_the_finely_stepped_one(mbf, de
     convolution = Convolution(blood, TIME_S)
     after = convolution.lag_s[None] - delay_s
     h = btex.impulse_response(
-        after.clamp(min=0.0),
+        after,
         STEP_S,
-        behind_front,
+        fronts,
         *column(per_second(mbf) * plasma_share, per_second(1.2), 0.11 * plasma_share, 0.2),
     )
-    curve = (h / plasma_share * behind_front(after)).float() @ convolution.matrix
+    curve = (h / plasma_share).float() @ convolution.matrix
     np.testing.assert_allclose(curve[0].numpy(), truth, atol=0.004 * truth.max())
 
 
 def test_weights_of_a_front_sum_to_its_distance_wherever_it_falls():
     grid = torch.arange(-5.0, 20.0, STEP_S, dtype=torch.float64)
     for onset in (0.0, 0.1, 0.37, 0.49):
-        total = behind_front(grid - onset).sum() * STEP_S
+        total = fronts(grid - onset)[0].sum() * STEP_S
         assert total.item() == pytest.approx(20.0 - STEP_S / 2.0 - onset, abs=1e-6)
