@@ -10,7 +10,7 @@ from itertools import product
 from typing import Final
 
 import numpy as np
-from scipy import ndimage, stats
+from scipy import ndimage
 
 from pipeline.relaxation import t1_blood_s, t1_myocardium_s
 from pipeline.result import Finding, Regions, Severity
@@ -32,8 +32,13 @@ LARGEST_TILT_DEG: Final = 15.0
 LARGEST_SHIFT_MM: Final = 8.0
 """Between two breath-holds."""
 
-SHIFT_COST: Final = 0.03
-"""Of the largest shift, in the units of the spread: none without gain."""
+SIZES: Final = (0.85, 0.92, 1.0, 1.09, 1.18)
+"""Of the heart in the map over that in the perfusion images: maps are mostly taken in diastole,
+perfusion at any time of the beat."""
+
+MOVE_COST: Final = 0.03
+"""Of the largest shift and of the largest change of size, in the units of the spread: neither
+without gain."""
 
 LARGEST_SPREAD: Final = 0.12
 """Standard deviation (robust) over median. Maps have 3 to 8 % within a tissue; a mask that lies
@@ -45,6 +50,9 @@ PLAUSIBLE_MYOCARDIUM: Final = (0.8, 1.5)
 amyloidosis and fibrosis lengthen T1 of myocardium by up to 40 %; contrast agent halves both."""
 
 FEWEST_POINTS: Final = 30
+
+NORMAL_DEVIATION: Final = 0.6745
+"""Median absolute deviation of a normal distribution of unit standard deviation."""
 
 FIELDS: Final = ("t1_blood_s", "t1_myocardium_s")
 """Of `Physics`, in the order of blood and myocardium."""
@@ -68,12 +76,12 @@ class Outline:
     regions: Regions
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
 class _Reading:
-    """T1 in one map under the masks of one slice [s]."""
+    """T1 in one map under the masks of one slice [s], and how badly they fit."""
 
-    blood: FloatArray
-    myocardium: FloatArray
+    blood_s: float
+    myocardium_s: float
     cost: float
 
 
@@ -92,16 +100,19 @@ def measure_native_t1(
     readings: list[_Reading] = []
     names: set[str] = set()
     for one in maps:
-        near = [found for outline in outlines if (found := _read(one, outline)) is not None]
-        near = [found for found in near if _is_plausible(found, field_strength_t)]
+        near = [
+            found
+            for outline in outlines
+            if (found := _read(one, outline, field_strength_t)) is not None
+        ]
         if near:
             readings.append(min(near, key=lambda found: found.cost))
             names.add(one.name)
     if not readings:
         return None
     return NativeT1(
-        blood_s=_median([one.blood for one in readings]),
-        myocardium_s=_median([one.myocardium for one in readings]),
+        blood_s=float(np.median([one.blood_s for one in readings])),
+        myocardium_s=float(np.median([one.myocardium_s for one in readings])),
         names=tuple(sorted(names)),
     )
 
@@ -142,18 +153,65 @@ def native_t1_finding(
     return Finding(code="native-t1-literature", severity=Severity.NOTE, sentence=sentence)
 
 
-def _read(one: T1Map, outline: Outline) -> _Reading | None:
-    """Read the map under the masks, moved to where they fit best; None where it lies elsewhere."""
-    wall, pool = outline.regions.myocardium, outline.regions.lv_pool
-    if not wall.any() or not pool.any() or not _same_plane(one, outline):
+def _read(one: T1Map, outline: Outline, field_strength_t: float) -> _Reading | None:
+    """Read the map under the masks, moved to where they fit best; None where they do nowhere."""
+    masks = (outline.regions.myocardium, outline.regions.lv_pool)
+    if not all(mask.any() for mask in masks) or not _same_plane(one, outline):
         return None
-    spacing = np.array(one.geometry.spacing_mm)
-    reach = np.arange(-LARGEST_SHIFT_MM, LARGEST_SHIFT_MM + 1e-6, 1.0)
-    shifts = [one for one in product(reach, reach) if np.hypot(*one) <= LARGEST_SHIFT_MM]
-    points = [_points(mask, outline.geometry, one.geometry) for mask in (wall, pool)]
-    readings = (_under(one.t1_s, points, np.array(shift) / spacing, shift) for shift in shifts)
-    known = [reading for reading in readings if reading is not None]
-    return min(known, key=lambda reading: reading.cost) if known else None
+    wall, pool = (_points(mask, outline.geometry, one.geometry) for mask in masks)
+    size, shift_mm = _moves()
+    middle = pool.mean(axis=0)
+    shift = middle + shift_mm / np.array(one.geometry.spacing_mm)
+    tissues = [
+        _tissue(one.t1_s, shift[:, np.newaxis] + size[:, np.newaxis, np.newaxis] * (each - middle))
+        for each in (wall, pool)
+    ]
+    (wall_s, wall_spread), (blood_s, blood_spread) = tissues
+    fits = (
+        _within(blood_s / t1_blood_s(field_strength_t), PLAUSIBLE_BLOOD)
+        & _within(wall_s / t1_myocardium_s(field_strength_t), PLAUSIBLE_MYOCARDIUM)
+        & (wall_s < blood_s)
+        & (np.maximum(wall_spread, blood_spread) <= LARGEST_SPREAD)
+    )
+    if not fits.any():
+        return None
+    moved = np.hypot(*shift_mm.T) / LARGEST_SHIFT_MM + np.abs(np.log(size) / np.log(SIZES[-1]))
+    cost = np.where(fits, wall_spread + blood_spread + MOVE_COST * moved, np.inf)
+    best = int(np.argmin(cost))
+    return _Reading(
+        blood_s=float(blood_s[best]), myocardium_s=float(wall_s[best]), cost=float(cost[best])
+    )
+
+
+def _moves() -> tuple[FloatArray, FloatArray]:
+    """Sizes [move] and shifts in millimetres [move, (row, column)] to try."""
+    reach = np.linspace(-LARGEST_SHIFT_MM, LARGEST_SHIFT_MM, 13)
+    moves = np.array(list(product(SIZES, reach, reach)))
+    moves = moves[np.hypot(moves[:, 1], moves[:, 2]) <= LARGEST_SHIFT_MM]
+    return moves[:, 0], moves[:, 1:]
+
+
+def _tissue(t1_s: FloatArray, pixels: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Median and relative robust deviation of T1 at `pixels` [move, point, 2], for each move.
+
+    0 and NaN where too few of the points lie in the map.
+    """
+    row, column = np.rint(np.moveaxis(pixels, -1, 0)).astype(int)
+    rows, columns = t1_s.shape
+    inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+    values = np.where(
+        inside, t1_s[row.clip(0, rows - 1), column.clip(0, columns - 1)].astype(float), np.nan
+    )
+    values[np.isfinite(values).sum(axis=1) < FEWEST_POINTS] = 0.0
+    median = np.nanmedian(values, axis=1)
+    with np.errstate(invalid="ignore"):
+        away = np.nanmedian(np.abs(values - median[:, np.newaxis]), axis=1)
+        return median, away / median / NORMAL_DEVIATION
+
+
+def _within(values: FloatArray, limits: tuple[float, float]) -> BoolArray:
+    inside: BoolArray = (values >= limits[0]) & (values <= limits[1])
+    return inside
 
 
 def _same_plane(one: T1Map, outline: Outline) -> bool:
@@ -174,51 +232,3 @@ def _points(mask: BoolArray, source: SliceGeometry, target: SliceGeometry) -> Fl
     inside = depth >= np.median(depth[mask])
     chosen = inside if np.count_nonzero(inside) >= FEWEST_POINTS else mask
     return target.to_pixel(source.to_patient_mm(np.argwhere(chosen)))
-
-
-def _under(
-    t1_s: FloatArray,
-    points: Sequence[FloatArray],
-    shift_pixels: FloatArray,
-    shift_mm: tuple[float, float],
-) -> _Reading | None:
-    """Read both tissues at their points, moved by a shift."""
-    wall, pool = (
-        ndimage.map_coordinates(t1_s, (one + shift_pixels).T, order=0, cval=np.nan)
-        for one in points
-    )
-    if min(np.isfinite(wall).sum(), np.isfinite(pool).sum()) < FEWEST_POINTS:
-        return None
-    wall, pool = wall[np.isfinite(wall)], pool[np.isfinite(pool)]
-    moved = float(np.hypot(*shift_mm)) / LARGEST_SHIFT_MM
-    return _Reading(
-        blood=pool,
-        myocardium=wall,
-        cost=_spread(wall) + _spread(pool) + SHIFT_COST * moved,
-    )
-
-
-def _is_plausible(reading: _Reading, field_strength_t: float) -> bool:
-    """Whether both are native tissues, each of one kind, in the right order."""
-    blood, wall = float(np.median(reading.blood)), float(np.median(reading.myocardium))
-    of_blood = blood / t1_blood_s(field_strength_t)
-    of_wall = wall / t1_myocardium_s(field_strength_t)
-    return (
-        PLAUSIBLE_BLOOD[0] <= of_blood <= PLAUSIBLE_BLOOD[1]
-        and PLAUSIBLE_MYOCARDIUM[0] <= of_wall <= PLAUSIBLE_MYOCARDIUM[1]
-        and wall < blood
-        and max(_spread(reading.blood), _spread(reading.myocardium)) <= LARGEST_SPREAD
-    )
-
-
-def _spread(values: FloatArray) -> float:
-    """Robust standard deviation over median."""
-    median = float(np.median(values))
-    if median <= 0.0:
-        return float("inf")
-    return float(stats.median_abs_deviation(values, scale="normal")) / median
-
-
-def _median(parts: Sequence[FloatArray]) -> float:
-    """Median of the medians: every map counts the same."""
-    return float(np.median([np.median(one) for one in parts]))

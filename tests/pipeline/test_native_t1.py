@@ -44,7 +44,7 @@ def outline():
     )
 
 
-def t1_map(blood=BLOOD_S, wall=WALL_S, noise=0.04, centre_mm=(0.0, 0.0), **place):
+def t1_map(blood=BLOOD_S, wall=WALL_S, noise=0.04, centre_mm=(0.0, 0.0), size=1.0, **place):
     """A map on a grid of its own: other spacing, turned by 90 degrees in its plane."""
     geometry = replace(
         SLICE,
@@ -55,7 +55,8 @@ def t1_map(blood=BLOOD_S, wall=WALL_S, noise=0.04, centre_mm=(0.0, 0.0), **place
     )
     geometry = replace(geometry, **place)
     radius = radius_mm(geometry, (110, 110), centre_mm)
-    t1 = np.select([radius < 22, radius < 31], [blood, wall], OUTSIDE_S)
+    limits = [radius < 22 * size, radius < 22 * size + 9 / size]
+    t1 = np.select(limits, [blood, wall], OUTSIDE_S)
     t1 = t1 * (1 + noise * np.random.default_rng(1).standard_normal(t1.shape))
     return T1Map(t1_s=t1, geometry=geometry, name="series 12")
 
@@ -75,6 +76,13 @@ def test_a_heart_that_another_breath_moved_is_followed():
     found = measure(t1_map(centre_mm=(5.0, -4.0)))
     assert found.blood_s == pytest.approx(BLOOD_S, rel=0.01)
     assert found.myocardium_s == pytest.approx(WALL_S, rel=0.01)
+
+
+@pytest.mark.parametrize("size", [0.88, 1.13])
+def test_a_heart_in_another_phase_of_the_beat_is_followed(size):
+    found = measure(t1_map(size=size, centre_mm=(2.0, 3.0)))
+    assert found.blood_s == pytest.approx(BLOOD_S, rel=0.02)
+    assert found.myocardium_s == pytest.approx(WALL_S, rel=0.02)
 
 
 def test_holes_and_wild_pixels_do_not_move_the_median():
