@@ -32,6 +32,10 @@ class Store:
                     tensors.append(torch.from_numpy(content[key]))
         self._tensors = [torch.cat(tensors).to(device) for tensors in parts.values()]
 
+    def all(self) -> list[Tensor]:
+        """Frames, shares and heat of every example."""
+        return self._tensors
+
     def batch(self, step: int, size: int, seed: int) -> list[Tensor]:
         """Draw the examples of one step."""
         draw = np.random.default_rng((seed, step))
@@ -62,10 +66,11 @@ class Mixed:
         return [torch.cat(tensors) for tensors in zip(*parts, strict=True)]
 
 
-def make_examples(folder: Path, count: int, processes: int) -> list[Path]:
+def make_examples(
+    folder: Path, count: int, processes: int, first: int = FIRST_TRAINING_SEED
+) -> list[Path]:
     """Make the shards that are missing and return all."""
     folder.mkdir(parents=True, exist_ok=True)
-    first = FIRST_TRAINING_SEED
     seeds = range(first, first + count, _SHARD)
     shards = [folder / f"{seed:08d}.npz" for seed in seeds]
     missing = [(seed, path) for seed, path in zip(seeds, shards, strict=True) if not path.exists()]

@@ -21,8 +21,6 @@ _STEPS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 _SMALLEST_POOL_CM2 = 0.3
 _CERTAIN_SD = 0.5
 """Largest SD that probabilities can have: half of the copies say yes, half say no."""
-_DICE_WITHOUT_DOUBT, _DICE_PER_DOUBT = 1.03, 0.68
-"""Straight line fitted on held-out phantoms, seeds 910 to 914."""
 
 
 def segment(
@@ -71,7 +69,7 @@ def segment(
         lv_pool=_place(pool, box, frames),
         rv_pool=_place(_largest((labels == RV_POOL) & ~within), box, frames),
         uncertainty=_place(np.nan_to_num(seen.disagreement) / _CERTAIN_SD, box, frames),
-        predicted_dice=_predicted_dice(seen.doubt),
+        predicted_dice=seen.expected_dice,
         insertion=_place(np.nan_to_num(seen.insertion), box, frames),
     )
 
@@ -125,8 +123,3 @@ def _place(values: FloatArray, box: Box, frames: FloatArray) -> FloatArray:
     whole = np.zeros(frames.shape[1:], values.dtype)
     whole[box.index] = values
     return whole
-
-
-def _predicted_dice(doubt: float) -> float:
-    """Translate what the network doubts into the overlap to be expected."""
-    return float(np.clip(_DICE_WITHOUT_DOUBT - _DICE_PER_DOUBT * doubt, 0, 1))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 HELP = "train a network on the phantom, or on with a site's own studies; goes on where it stopped"
 
 STAGES = ("segment",)
+_EXAMPLES = 1500
 _FINE_LEARNING_RATE = 2e-4
 """A tenth of the usual: a site has few studies, and what was learned before is to stay."""
 
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--examples",
         type=int,
-        help="phantom slices to learn from (default: 1500; with --studies: none)",
+        help=f"phantom slices to learn from (default: {_EXAMPLES}; with --studies: none)",
     )
     parser.add_argument(
         "--steps",
@@ -90,7 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
         _start(learner, arguments)
     learn(learner, batches, steps, arguments.every, checkpoint)
     weights = arguments.work / f"{arguments.stage}.safetensors"
-    checksum = write_weights(learner.averaged, weights)
+    trained = learner.averaged if own else _expecting(learner, arguments, device)
+    checksum = write_weights(trained, weights)
     print(f"{weights}\nsha256 {checksum}")
     return 0
 
@@ -107,6 +109,22 @@ def _start(learner: "Learner", arguments: argparse.Namespace) -> None:
         raise WeightsError("the weights to start from are another network's") from error
 
 
+def _expecting(
+    learner: "Learner", arguments: argparse.Namespace, device: "torch.device"
+) -> "dict[str, torch.Tensor]":
+    """Let the network learn, from phantoms it was never shown, what to expect of itself."""
+    from node.training import Store, make_examples
+    from pipeline.training.examples import FIRST_EXPECTATION_SEED
+
+    unseen = make_examples(
+        arguments.work / "examples",
+        max((arguments.examples or _EXAMPLES) // 10, 1),
+        arguments.processes,
+        FIRST_EXPECTATION_SEED,
+    )
+    return learner.expecting(*Store(unseen, device).all())
+
+
 def _batches(arguments: argparse.Namespace, device: "torch.device") -> "Batches":
     """Make or find the examples: of the phantom, of the site, or of both in equal parts."""
     from node.annotated import annotated_examples
@@ -114,7 +132,7 @@ def _batches(arguments: argparse.Namespace, device: "torch.device") -> "Batches"
     from node.training import Mixed, Store, make_examples, save_examples
 
     own = arguments.studies is not None
-    count = arguments.examples if arguments.examples is not None else (0 if own else 1500)
+    count = arguments.examples if arguments.examples is not None else (0 if own else _EXAMPLES)
     if count < (0 if own else 1):
         raise UsageError("--examples must be at least 1, with --studies at least 0")
     stores = []

@@ -1,6 +1,6 @@
 """The trained networks: their architecture and the regular grid that they see."""
 
-from pipeline.networks.anatomy import AnatomyNetwork, Prediction
+from pipeline.networks.anatomy import AnatomyNetwork, Prediction, turned_copies
 from pipeline.networks.grid import GRID_MM, SIDE, TIMES_S, at_times, from_grid, normalise, to_grid
 from pipeline.networks.unet import CLASSES, N_TIMES, SpaceTimeUNet
 
@@ -17,4 +17,5 @@ __all__ = [
     "from_grid",
     "normalise",
     "to_grid",
+    "turned_copies",
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pipeline.networks.certainty import signs
 from pipeline.networks.grid import from_grid, to_grid
 from pipeline.networks.unet import CLASSES, SpaceTimeUNet
 from pipeline.study import FloatArray
@@ -23,8 +24,8 @@ class Prediction:
     """1 at an insertion point, falling off around it [row, column]."""
     disagreement: FloatArray
     """SD of the probability of myocardium between turned copies [row, column]."""
-    doubt: float
-    """Entropy of the classes summed over the left ventricle, per pixel of its wall [nat]."""
+    expected_dice: float
+    """Overlap of the wall with the truth that is to be expected, 0 to 1."""
 
 
 class AnatomyNetwork:
@@ -76,10 +77,7 @@ class AnatomyNetwork:
         The parameters are those of `look`.
         """
         series = to_grid(frames, time_s, peak_s, centre, spacing_mm)
-        logits = self._network(torch.stack([_turn(series, *turn) for turn in _TURNS]))
-        upright = torch.stack(
-            [_turn_back(one, *turn) for one, turn in zip(logits, _TURNS, strict=True)]
-        )
+        upright = turned_copies(self._network, series)
         classes = upright[:, : len(CLASSES)].softmax(dim=1)
         mean = classes.mean(dim=0)
         maps = torch.cat(
@@ -90,8 +88,14 @@ class AnatomyNetwork:
             classes=on_source[: len(CLASSES)],
             insertion=on_source[-2],
             disagreement=on_source[-1],
-            doubt=_doubt(mean),
+            expected_dice=float((signs(classes) @ self._network.dice_of_signs).clamp(0, 1)),
         )
+
+
+def turned_copies(network: SpaceTimeUNet, series: Tensor) -> Tensor:
+    """Logits of eight turned and mirrored copies of one series [copy, channel, row, column]."""
+    logits = network(torch.stack([_turn(series, *turn) for turn in _TURNS]))
+    return torch.stack([_turn_back(one, *turn) for one, turn in zip(logits, _TURNS, strict=True)])
 
 
 def _turn(series: Tensor, flip: bool, quarter: int) -> Tensor:  # noqa: FBT001  of a tuple of turns
@@ -101,11 +105,3 @@ def _turn(series: Tensor, flip: bool, quarter: int) -> Tensor:  # noqa: FBT001  
 def _turn_back(maps: Tensor, flip: bool, quarter: int) -> Tensor:  # noqa: FBT001  as above
     upright = torch.rot90(maps, -quarter, (-2, -1))
     return upright.flip(-1) if flip else upright
-
-
-def _doubt(classes: Tensor) -> float:
-    seen = classes.argmax(dim=0)
-    wall = seen == CLASSES.index("myocardium")
-    ventricle = wall | (seen == CLASSES.index("lv pool"))
-    entropy = torch.special.entr(classes).sum(dim=0)
-    return float(entropy[ventricle].sum() / wall.sum().clamp_min(1))

@@ -13,7 +13,10 @@ from torch.nn import functional
 
 CLASSES = ("background", "myocardium", "lv pool", "rv pool")
 N_TIMES = 16
-WIDTHS = (32, 64, 96, 128)
+WIDTHS = (32, 64, 128, 192)
+"""Multiples of 32 suit the matrix units of processors."""
+N_SIGNS = 6
+"""Of `pipeline.networks.certainty`."""
 _GROUPS = 8
 
 
@@ -24,12 +27,16 @@ class SpaceTimeUNet(nn.Module):
     insertion point of the right ventricular wall. Rows and columns must be multiples of 8.
     """
 
+    dice_of_signs: Tensor
+    """Weights of the signs of doubt in the overlap to be expected; learned last [sign]."""
+
     def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
         self.down = nn.ModuleList(
             _block(before, after) for before, after in zip((N_TIMES, *widths), widths, strict=False)
         )
         self.up = nn.ModuleList(_block(fine + coarse, fine) for fine, coarse in pairwise(widths))
+        self.register_buffer("dice_of_signs", torch.zeros(N_SIGNS))
         self.head = nn.Conv2d(widths[0], len(CLASSES) + 1, kernel_size=1)
 
     def forward(self, series: Tensor) -> Tensor:
@@ -40,7 +47,7 @@ class SpaceTimeUNet(nn.Module):
             features = block(features if level == 0 else functional.max_pool2d(features, 2))
             kept.append(features)
         for level in reversed(range(len(self.up))):
-            larger = functional.interpolate(features, scale_factor=2.0, mode="bilinear")
+            larger = functional.interpolate(features, scale_factor=2.0, mode="nearest")
             features = self.up[level](torch.cat([kept[level], larger], dim=1))
         logits: Tensor = self.head(features)
         return logits
@@ -49,8 +56,7 @@ class SpaceTimeUNet(nn.Module):
 def _block(before: int, after: int) -> nn.Sequential:
     """Two convolutions; group normalisation does not depend on the batch."""
     return nn.Sequential(
-        nn.Conv2d(before, after, 3, padding=1, bias=False),
-        nn.GroupNorm(_GROUPS, after),
+        nn.Conv2d(before, after, 3, padding=1),
         nn.SiLU(),
         nn.Conv2d(after, after, 3, padding=1, bias=False),
         nn.GroupNorm(_GROUPS, after),

@@ -23,6 +23,8 @@ _SEQUENCES = (SequenceKind.SPOILED_GRADIENT_ECHO, SequenceKind.BALANCED_SSFP)
 _BALANCED_SHARE = 0.3
 FIRST_TRAINING_SEED = 10_000
 """Seeds below are for evaluation only."""
+FIRST_EXPECTATION_SEED = 1_000_000
+"""Seeds from here on teach the network what to expect of its own outlines, and nothing else."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
