@@ -77,6 +77,16 @@ def test_learning_lowers_the_loss(stored):
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
 
 
+def test_the_expected_overlap_is_fitted_and_nothing_else_changes(stored):
+    learner = Learner(LearningSettings(), torch.device("cpu"))
+    trained = learner.expecting(*stored)
+    assert torch.isfinite(trained["dice_of_signs"]).all()
+    assert (trained["dice_of_signs"] != 0).any()
+    assert set(trained) == set(learner.averaged)
+    for name, value in learner.averaged.items():
+        assert name == "dice_of_signs" or torch.equal(trained[name], value)
+
+
 def test_a_resumed_learner_goes_on_as_if_it_had_never_stopped(stored, tmp_path):
     settings = LearningSettings(seed=3)
     through = Learner(settings, torch.device("cpu"))
