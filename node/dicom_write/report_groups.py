@@ -120,7 +120,8 @@ def haemodynamics_groups(analysed: AnalysedPass, provenance: Provenance) -> Iter
     ]
     if measured:
         name = f"Haemodynamics {result.label}"
-        yield with_state(_plain_group(provenance, name, measured), result.state)
+        group = _plain_group(provenance, name, measured, finding=codes.HEART)
+        yield with_state(group, result.state)
 
 
 def reserve_group(
@@ -156,6 +157,7 @@ def _plain_group(
     name: str,
     measurements: list[Measurement],
     *,
+    finding: Code = codes.LV_MYOCARDIUM,
     site: Code | None = None,
     method: Code | None = None,
 ) -> Group:
@@ -163,7 +165,7 @@ def _plain_group(
     return MeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking(provenance, name),
         finding_category=codes.ANATOMICAL_STRUCTURE,
-        finding_type=codes.LV_MYOCARDIUM,
+        finding_type=finding,
         finding_sites=None if site is None else [FindingSite(anatomic_location=site)],
         method=method,
         measurements=measurements,

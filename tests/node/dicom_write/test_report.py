@@ -96,7 +96,9 @@ def test_both_ways_to_a_flow_and_both_halves_of_the_wall_are_in_the_report(case,
         assert set(expected) - {(flow,)} <= set(table[name])
 
 
-def test_heart_rate_and_burden_are_in_the_report(case):
+@pytest.fixture(scope="session")
+def burdened(case):
+    """The report of a study with a known pressure and a configured threshold."""
     rest, stress = case.result.first_passes
     rest = replace(rest, heart_rate_bpm=64.0, systolic_pressure_mmhg=125.0)
     result = replace(
@@ -104,8 +106,16 @@ def test_heart_rate_and_burden_are_in_the_report(case):
         first_passes=(rest, stress),
         burden=(Burden(by=BurdenBy.STRESS_FLOW, threshold=1.94, share=0.234),),
     )
-    made = replace(case, result=result).only("report").encode_kind(ComprehensiveSRStorage)
-    table = groups(made)
+    return replace(case, result=result).only("report").encode_kind(ComprehensiveSRStorage)
+
+
+@pytest.mark.peer
+def test_heart_rate_and_burden_keep_the_report_valid(burdened, verify):
+    assert verify(burdened) == []
+
+
+def test_heart_rate_and_burden_are_in_the_report(burdened):
+    table = groups(burdened)
     assert table["Haemodynamics rest"] == {
         ("Heart rate",): (64.0, "{H.B.}/min"),
         ("Systolic blood pressure",): (125.0, "mm[Hg]"),
@@ -118,7 +128,7 @@ def test_heart_rate_and_burden_are_in_the_report(case):
     assert corrected == pytest.approx(
         0.8 * table["MPR global"]["Myocardial Perfusion Reserve",][0], abs=2e-3
     )
-    told = words(made)
+    told = words(burdened)
     assert any("23% of the myocardium that was measured" in one for one in told)
     assert any("rate-pressure product 8000" in one for one in told)
 
