@@ -16,6 +16,7 @@ import fcntl
 import os
 import shutil
 import threading
+import time
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -189,7 +190,8 @@ class Spool:
             if len(self._prepared) >= _PREPARED:
                 return
             folder = self._today()
-            names = [os.urandom(16).hex() for _ in range(_PREPARED)]
+            # In the order of time, so that a row's place in the index is beside the one before.
+            names = [f"{time.time_ns():016x}{os.urandom(8).hex()}" for _ in range(_PREPARED)]
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             for name in names:
                 os.close(os.open(f"{name}.part", flags, 0o640, dir_fd=folder.descriptor))

@@ -12,7 +12,6 @@ from node.errors import NodeError
 from node.index import conflicts
 from node.index.conflicts import Conflict
 from node.index.tables import open_index
-from node.receive.recover import arrival_of
 from node.spool import Spool
 
 HELP = "different images that came under one UID: see them, settle them"
@@ -34,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do one action on index and spool; the worker sees it within a second."""
+    from node.receive.recover import arrival_of  # and with it numpy
+
     storage = load_config(arguments.config).storage
     index, spool = open_index(storage), Spool.open(storage)
     try:

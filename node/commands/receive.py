@@ -1,6 +1,7 @@
 """`perfusion-node receive`: the receiver alone, as `serve` starts it in a process of its own."""
 
 import argparse
+import gc
 import logging
 import sys
 import threading
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     desk = CommitmentDesk(spool, index, config.receive)
     audit = AuditTrail(config.audit, config.storage, ae_title=config.receive.ae_title)
     scp = Scp(config.receive, intake, desk, audit, tls=tls).start()
+    gc.freeze()  # what lives as long as the process need not be looked through again and again
     audit.application_started()
     for work, arguments_of_it in (
         (call_back_until, (stop, desk, index, config.receive)),

@@ -148,6 +148,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
 def _without_flushes_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous=NORMAL")  # in WAL mode: consistent, flushed at checkpoints
+    cursor.execute("PRAGMA wal_autocheckpoint=4000")  # 16 MB; an answer waits for each of them
     cursor.close()
 
 

@@ -83,14 +83,13 @@ def read_command(data: bytes) -> Command:
         It is none.
     """
     values: dict[int, bytes] = {}
-    position = 0
-    while position + _ELEMENT.size <= len(data):
+    position, end = 0, len(data)
+    while position + 8 <= end:
         group, element, length = _ELEMENT.unpack_from(data, position)
-        position += _ELEMENT.size
-        if group != 0 or position + length > len(data):
+        start, position = position + 8, position + 8 + length
+        if group != 0 or position > end:
             raise ProtocolError("a command set that cannot be decoded")
-        values[element] = data[position : position + length]
-        position += length
+        values[element] = data[start:position]
     if 0x0100 not in values or 0x0800 not in values:
         raise ProtocolError("a command set without its kind")
     return Command(
