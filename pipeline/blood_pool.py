@@ -15,10 +15,18 @@ from scipy import ndimage
 
 from pipeline.result import Regions
 from pipeline.rician import mean_magnitude, noise_level
-from pipeline.study import BoolArray, FloatArray, InputKind, InputSeries, PerfusionSlice
+from pipeline.study import BoolArray, FloatArray, InputKind, InputSeries, IntArray, PerfusionSlice
 
-PUREST_SHARE = (0.5, 0.95)
-"""Pixels between these quantiles of first-pass enhancement."""
+PUREST_SHARE = 0.2
+"""So many of the pixels are taken, those that enhance most: trabeculae reach far into the pool, and
+native muscle is brighter before the bolus and darker at its peak than blood."""
+
+LARGEST_SHARE = 0.5
+ENOUGH_PIXELS = 12
+"""Of small pools more of the pixels are taken, up to the largest share, for so many at least."""
+
+BRIGHTEST_SHARE = 0.01
+"""Of the pixels are left out as noise."""
 
 LEAST_PIXELS = 6
 """Fewer pixels than this are no pool."""
@@ -58,7 +66,7 @@ def pool_signal(
     signal = frames[:, inner].astype(float)
     if signal.shape[1] < LEAST_PIXELS:
         return None
-    pure = _purest(signal)
+    pure = _purest(signal, np.argwhere(inner))
     mean = mean_magnitude(signal[:, pure], noise_level(signal), axis=1)
     early = float(np.median(np.sort(mean)[: max(mean.size // 10, 3)]))
     if early <= 0.0 or mean.max() < least_enhancement * early:
@@ -109,10 +117,17 @@ def _largest_pool(
     return None
 
 
-def _purest(signal: FloatArray) -> BoolArray:
-    """Which pixels [pixel] of signal [time, pixel] enhance most around the peak of their mean."""
+def _purest(signal: FloatArray, place: IntArray) -> BoolArray:
+    """Which pixels [pixel] of signal [time, pixel] enhance most around the peak of their mean.
+
+    They are compared with the plane through all of them at `place` [pixel, (row, column)]: coils
+    are brighter on one side, where neither blood nor saturation need be like the mean of the pool.
+    """
     peak = int(np.argmax(signal.mean(axis=1)))
     around = signal[max(peak - 3, 0) : peak + 4].mean(axis=0)
-    low, high = np.quantile(around, PUREST_SHARE)
+    design = np.column_stack([np.ones(len(place)), place - place.mean(axis=0)])
+    around = around - design @ np.linalg.lstsq(design, around, rcond=None)[0]
+    share = np.clip(ENOUGH_PIXELS / around.size, PUREST_SHARE, LARGEST_SHARE)
+    low, high = np.quantile(around, (1.0 - BRIGHTEST_SHARE - share, 1.0 - BRIGHTEST_SHARE))
     pure: BoolArray = (around >= low) & (around <= high)
     return pure
