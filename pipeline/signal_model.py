@@ -22,6 +22,9 @@ class Medium:
     r2_relaxivity_l_mmol_s: float
     r2_star_relaxivity_l_mmol_s: float
     """Only the change by contrast agent counts: native T2* cancels in every normalisation."""
+    replaced_per_s: float = 0.0
+    """Share that flows out of the slice in a second; what comes has been saturated, but has seen no
+    pulse of the readout."""
 
 
 def blood(physics: Physics) -> Medium:
@@ -32,6 +35,7 @@ def blood(physics: Physics) -> Medium:
         r1_relaxivity_l_mmol_s=physics.r1_relaxivity_l_mmol_s,
         r2_relaxivity_l_mmol_s=relaxation.r2_relaxivity_l_mmol_s(physics.field_strength_t),
         r2_star_relaxivity_l_mmol_s=physics.r2_star_relaxivity_l_mmol_s,
+        replaced_per_s=physics.blood_replaced_per_s,
     )
 
 
@@ -57,33 +61,45 @@ def magnitude(concentration_mmol_l: FloatArray, readout: Readout, medium: Medium
     r2_per_s = 1.0 / medium.t2_s + medium.r2_relaxivity_l_mmol_s * concentration
     r2_star_change = medium.r2_star_relaxivity_l_mmol_s * concentration
     if readout.sequence is SequenceKind.SPOILED_GRADIENT_ECHO:
-        return spoiled_gradient_echo(r1_per_s, r2_star_change, readout)
+        return spoiled_gradient_echo(
+            r1_per_s, r2_star_change, readout, replaced_per_s=medium.replaced_per_s
+        )
     # The balanced echo refocuses what is lost between pulses: T2 is already in its matrix.
     return balanced_ssfp(r1_per_s, r2_per_s, readout)
 
 
 def spoiled_gradient_echo(
-    r1_per_s: FloatArray, r2_star_change_per_s: FloatArray, readout: Readout
+    r1_per_s: FloatArray,
+    r2_star_change_per_s: FloatArray,
+    readout: Readout,
+    *,
+    replaced_per_s: float = 0.0,
 ) -> FloatArray:
     """Signal of the centre line of a spoiled gradient echo train after saturation.
 
-    Before pulse n+1, with E = exp(-TR R1), a = cos(FA) E and b the magnetisation that the
-    saturation pulse leaves over::
+    With E = exp(-TR R1), r the share of spins that are replaced between two pulses by fresh ones,
+    k = (1 - r) cos(FA) E, and B = (1 - b) exp(-TD R1) what fresh spins lack of equilibrium when
+    the train begins, b being left over by the saturation pulse::
 
-        Mz(n) = (1 - (1 - b') exp(-TD R1)) a^n + (1 - E) (1 - a^n) / (1 - a)
-        S     = Mz(n) sin(FA) exp(-TE R2*)
+        M(0)     = 1 - B
+        M(n + 1) = k M(n) + (1 - r) (1 - E) + r (1 - B E^(n + 1))
+        S        = M(n) sin(FA) exp(-TE R2*)
 
-    The left-over b' is taken of the recovered equilibrium magnetisation (b' = 1 - efficiency).
-    Relaxation between the spoiled echoes is exact, B1 is taken as nominal
-    (e.g. Kellman 2017, doi 10.1186/s12968-017-0355-5).
+    which is summed in closed form. Relaxation between the spoiled echoes is exact (e.g. Kellman
+    2017, doi 10.1186/s12968-017-0355-5).
     """
     flip = readout.flip_angle_rad
     n_pulses = readout.pulses_before_centre
+    replaced = min(replaced_per_s * readout.repetition_time_s, 1.0)
     recovery = np.exp(-readout.repetition_time_s * r1_per_s)
-    kept = np.cos(flip) * recovery
+    kept = (1.0 - replaced) * np.cos(flip) * recovery
     train = kept**n_pulses
-    longitudinal = _after_saturation(r1_per_s, readout) * train
-    longitudinal = longitudinal + (1.0 - recovery) * (1.0 - train) / (1.0 - kept)
+    start = _after_saturation(r1_per_s, readout)
+    longitudinal = start * train
+    regrown = (1.0 - replaced) * (1.0 - recovery) + replaced
+    longitudinal = longitudinal + regrown * (1.0 - train) / (1.0 - kept)
+    lacking = replaced * (1.0 - start) * recovery
+    longitudinal = longitudinal - lacking * (recovery**n_pulses - train) / (recovery - kept)
     signal: FloatArray = (
         longitudinal * np.sin(flip) * np.exp(-readout.echo_time_s * r2_star_change_per_s)
     )

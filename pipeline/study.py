@@ -101,6 +101,8 @@ class Physics:
     t1_blood_s: float
     t1_myocardium_s: float
     haematocrit: float
+    blood_replaced_per_s: float = 0.0
+    """Share of the blood in a slice that flows out of it in a second, for fresh one [1/s]."""
     dose_mmol_kg: float | None = None
     """Contrast agent given for this first pass [mmol/kg]; None: not known."""
     origin: Mapping[str, Origin] = field(default_factory=dict)

@@ -99,6 +99,7 @@ def _mean(possible: Sequence[Draw], weight: FloatArray) -> Draw:
         t1_blood_s=mean("t1_blood_s"),
         t1_myocardium_s=mean("t1_myocardium_s"),
         r2_star_relaxivity_l_mmol_s=mean("r2_star_relaxivity_l_mmol_s"),
+        blood_replaced_per_s=mean("blood_replaced_per_s"),
         wall_density=mean("wall_density"),
     )
 

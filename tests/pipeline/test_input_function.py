@@ -50,7 +50,7 @@ def test_restored_peak_lies_between_the_clipped_signal_and_what_the_dose_lets_ex
     truth = blood_curve(TIME_S, peak_mmol_l=9.0)
     found = found_in(first_pass_of(LONG, slice_of(LONG, truth, noise=0.02), dose=0.1))
     assert found.saturated
-    assert found.concentration_mmol_l.max() == pytest.approx(truth.max(), rel=0.25)
+    assert found.concentration_mmol_l.max() == pytest.approx(truth.max(), rel=0.3)
     low = truth < 2.0
     np.testing.assert_allclose(found.concentration_mmol_l[low], truth[low], atol=0.25)
 

@@ -98,3 +98,21 @@ def test_relaxivity_between_the_two_fields_lies_between_and_other_fields_are_ref
     assert low < at_two < high
     with pytest.raises(InvalidStudyError, match="7 T"):
         r1_relaxivity_l_mmol_s(Agent.GADOTERATE, 7.0)
+
+
+@pytest.mark.parametrize("replaced_per_s", [0.0, 4.0, 60.0])
+def test_blood_that_flows_through_the_slice_is_followed_pulse_by_pulse(replaced_per_s):
+    r1 = np.array([0.6, 2.0, 20.0])
+    share = replaced_per_s * SPOILED.repetition_time_s
+    relax = np.exp(-SPOILED.repetition_time_s * r1)
+    left = 1.0 - SPOILED.saturation_efficiency
+    fresh = 1.0 - (1.0 - left) * np.exp(-SPOILED.saturation_delay_s * r1)
+    inside = fresh
+    for _ in range(SPOILED.pulses_before_centre):
+        inside = inside * np.cos(SPOILED.flip_angle_rad) * relax + 1.0 - relax
+        fresh = fresh * relax + 1.0 - relax
+        inside = (1.0 - share) * inside + share * fresh
+    found = signal_model.spoiled_gradient_echo(
+        r1, np.zeros(3), SPOILED, replaced_per_s=replaced_per_s
+    )
+    np.testing.assert_allclose(found, inside * np.sin(SPOILED.flip_angle_rad), rtol=1e-10)
