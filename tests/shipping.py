@@ -1,5 +1,7 @@
 """A ledger with results for one PACS, and a clock that only the test moves."""
 
+from dataclasses import replace
+
 from node.audit import AuditTrail
 from node.config import Config
 from node.deliver.attempt import Deliverer
@@ -15,10 +17,32 @@ HOUR_S = 3600.0
 LONGEST_S = 4 * HOUR_S
 
 
-class Shipping:
-    """A ledger with three results for one PACS, and a clock that only the test moves."""
+def three_small_ones(folder) -> list[Result]:
+    images = study_of(3, seed="shipping")
+    uids = [str(one.SOPInstanceUID) for one in images]
+    made = []
+    for kind, sop_class in OBJECTS:
+        dataset = result(images[0], uids, kind, sop_class)
+        dataset.save_as(folder / f"{kind}.dcm", enforce_file_format=True)
+        made.append(
+            Result(
+                sop_instance_uid=str(dataset.SOPInstanceUID),
+                sop_class_uid=sop_class,
+                kind=kind,
+                file=f"{kind}.dcm",
+            )
+        )
+    return made
 
-    def __init__(self, folder, pacs, **rules) -> None:
+
+class Shipping:
+    """A ledger with results for one PACS, and a clock that only the test moves.
+
+    The results are three small ones, or those that `fill` puts into the folder it is given and
+    returns, with their files relative to it.
+    """
+
+    def __init__(self, folder, pacs, fill=None, **rules) -> None:
         self.now_s = 1_000_000.0
         self.config = Config.model_validate(
             {
@@ -48,26 +72,20 @@ class Shipping:
             audit=AuditTrail(self.config.audit, self.config.storage, ae_title="PERFUSION"),
             clock=lambda: self.now_s,
         )
-        images = study_of(3, seed="shipping")
-        self.study = str(images[0].StudyInstanceUID)
-        made = []
-        (folder / "results" / "a").mkdir(parents=True)
-        for kind, sop_class in OBJECTS:
-            dataset = result(
-                images[0], [str(one.SOPInstanceUID) for one in images], kind, sop_class
-            )
-            dataset.save_as(folder / "results" / "a" / f"{kind}.dcm", enforce_file_format=True)
-            made.append(
-                Result(
-                    sop_instance_uid=str(dataset.SOPInstanceUID),
-                    sop_class_uid=sop_class,
-                    kind=kind,
-                    file=f"a/{kind}.dcm",
-                )
-            )
+        self.study = str(study_of(1, seed="shipping")[0].StudyInstanceUID)
+        results = folder / "results"
+        (results / "a").mkdir(parents=True)
+        made = (fill or three_small_ones)(results / "a")
         wanted = self.config.delivery.destinations[0].objects
-        states = {"pacs": first_states(KINDS, wanted)}
-        entry.register(self.index, self.study, 1, made, first_states=states, now_s=self.now_s)
+        states = {"pacs": first_states({one.kind for one in made}, wanted)}
+        entry.register(
+            self.index,
+            self.study,
+            1,
+            [replace(one, file=f"a/{one.file}") for one in made],
+            first_states=states,
+            now_s=self.now_s,
+        )
 
     def attempt(self) -> bool:
         """Make the attempt that is due next, moving the clock to it; False if nothing is due."""
@@ -81,8 +99,12 @@ class Shipping:
         return True
 
     @property
+    def all_rows(self):
+        return ledger.study_deliveries(self.index, self.study)
+
+    @property
     def rows(self):
-        return {row.kind: row for row in ledger.study_deliveries(self.index, self.study)}
+        return {row.kind: row for row in self.all_rows}
 
     @property
     def states(self):

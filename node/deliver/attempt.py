@@ -114,7 +114,7 @@ class Deliverer:
         """Release what stands in for a refused object, down the ladder to the first that exists."""
         below = STANDS_IN.get(refused.kind)
         while below is not None:
-            if ledger.release_held(self._index, refused, below, self._clock()):
+            if ledger.stand_in(self._index, refused, below, self._clock()):
                 log.warning(
                     "%s goes to %s in place of %s, which was refused",
                     below,

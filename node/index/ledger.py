@@ -199,18 +199,22 @@ def settle(
         )
 
 
-def release_held(index: sa.Engine, refused: Delivery, kind: str, now_s: float) -> int:
-    """Let the held instances of `kind` go to a destination that refused another; counts them."""
+def stand_in(index: sa.Engine, refused: Delivery, kind: str, now_s: float) -> bool:
+    """Let the instances of `kind` go in place of one that was refused; whether they can.
+
+    They can where they are held, on their way or there already: of several objects that are
+    refused, the first lets them go.
+    """
+    here = (
+        DELIVERY.c.study_uid == refused.study_uid,
+        DELIVERY.c.revision == refused.revision,
+        DELIVERY.c.destination == refused.destination,
+        DELIVERY.c.kind == kind,
+    )
     with index.begin() as connection:
-        changed = connection.execute(
+        connection.execute(
             DELIVERY.update()
-            .where(
-                DELIVERY.c.study_uid == refused.study_uid,
-                DELIVERY.c.revision == refused.revision,
-                DELIVERY.c.destination == refused.destination,
-                DELIVERY.c.kind == kind,
-                DELIVERY.c.state == DeliveryState.HELD,
-            )
+            .where(*here, DELIVERY.c.state == DeliveryState.HELD)
             .values(
                 state=DeliveryState.PENDING,
                 reason=f"in place of {refused.kind}, which was refused",
@@ -218,7 +222,9 @@ def release_held(index: sa.Engine, refused: Delivery, kind: str, now_s: float) -
                 changed_s=now_s,
             )
         )
-        return changed.rowcount
+        standing = DELIVERY.c.state.in_((DeliveryState.PENDING, DeliveryState.STORED))
+        query = sa.select(DELIVERY.c.state).where(*here, standing).limit(1)
+        return connection.execute(query).first() is not None
 
 
 def retry_deliveries(index: sa.Engine, study_uid: str, now_s: float) -> int:

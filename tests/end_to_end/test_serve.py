@@ -1,10 +1,13 @@
 """The node as processes: what a scanner sends comes back as results, once, whatever is killed."""
 
+import sqlite3
 import time
 
 import pytest
+from pynetdicom import AE, build_role
+from pynetdicom.sop_class import StorageCommitmentPushModel
 
-from tests.peers import send, study_of, wait_for
+from tests.peers import Node, destination, send, study_of, wait_for
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket")
@@ -63,3 +66,52 @@ def test_no_patient_turns_up_outside_spool_and_results(node, pacs):
         content = path.read_bytes()
         assert b"Markedname" not in content, path.name
         assert b"MARKEDID" not in content, path.name
+
+
+def report_to(node, pacs, request) -> int:
+    """Report about storage commitment on an association of the PACS's own; returns the status."""
+    entity = AE("PACS")
+    entity.add_requested_context(StorageCommitmentPushModel)
+    role = build_role(StorageCommitmentPushModel, scp_role=True)
+    association = entity.associate("127.0.0.1", node.port, ae_title="PERFUSION", ext_neg=[role])
+    assert association.is_established
+    status, _ = association.send_n_event_report(
+        pacs.report_on(request), 1, StorageCommitmentPushModel, "1.2.840.10008.1.20.1.1"
+    )
+    association.release()
+    return status.Status
+
+
+def test_a_commitment_that_comes_after_everything_was_killed_is_heard(tmp_path, pacs):
+    node = Node(
+        tmp_path,
+        delivery={
+            "destinations": [destination(pacs, confirm="commitment")],
+            "first_retry_s": 0.5,
+            "confirm_after_s": 0.2,
+        },
+    )
+    pacs.reports = False
+    node.start().wait_until_ready()
+    try:
+        send(node.port, study_of(5, seed="commitment"))
+        wait_for(lambda: pacs.asked, "the PACS is asked")
+        for process in (None, "receiver", "worker"):
+            node.kill(process)
+        before = node.log.read_text()
+        node.start()
+        wait_for(lambda: "the worker is ready" in node.log.read_text()[len(before) :], "ready")
+        (request,) = pacs.asked
+        assert report_to(node, pacs, request) == 0x0000
+        wait_for(lambda: confirmations(node) == ["confirmed"] * 3, "three confirmed results")
+        assert len(pacs.asked) == 1
+        assert set(pacs.offered.values()) == {1}
+    finally:
+        node.stop()
+
+
+def confirmations(node) -> list[str]:
+    connection = sqlite3.connect(node.folder / "state" / "index.sqlite")
+    rows = connection.execute("SELECT confirmation FROM delivery").fetchall()
+    connection.close()
+    return [row[0] for row in rows]

@@ -12,33 +12,9 @@ import yaml
 from node.config import Tls
 from node.index.ledger import DeliveryState
 from node.tls import server_context
+from tests.certificates import tls
 from tests.peers import ROOT, Pacs
 from tests.shipping import KINDS, Shipping
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """Two that sign themselves; each believes only what it is told to."""
-    folder = tmp_path_factory.mktemp("certificates")
-    for name in ("known", "stranger"):
-        try:
-            subprocess.run(
-                ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                 "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1",
-                 "-keyout", f"{name}.key", "-out", f"{name}.pem"],
-                cwd=folder, check=True, capture_output=True,
-            )  # fmt: skip
-        except FileNotFoundError:
-            pytest.skip("openssl absent: install Debian's openssl")
-    return folder
-
-
-def tls(certificates, name, believes="known"):
-    return {
-        "certificate": str(certificates / f"{name}.pem"),
-        "private_key": str(certificates / f"{name}.key"),
-        "authorities": str(certificates / f"{believes}.pem"),
-    }
 
 
 @pytest.fixture

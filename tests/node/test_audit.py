@@ -2,13 +2,16 @@
 
 import re
 import socket
+import ssl
 import threading
 import xml.etree.ElementTree as ET
 
 import pytest
 
 from node.audit import AuditTrail, Party
-from node.config import Audit, Storage
+from node.config import Audit, Storage, Tls
+from node.tls import server_context
+from tests.certificates import tls
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 SCANNER, PACS = Party("SCANNER", "10.0.0.1"), Party("PACS", "10.0.0.2")
@@ -127,3 +130,62 @@ def test_only_whole_messages_are_shipped(storage):
     trail = AuditTrail(Audit(repository="127.0.0.1", port=9), storage, ae_title="PERFUSION")
     (storage.directory / "audit" / "outgoing" / "0-1.part").write_bytes(b"torn")
     assert trail.ship() == 0
+
+
+class Repository:
+    """A syslog repository over TLS that keeps what it hears."""
+
+    def __init__(self, certificates, name) -> None:
+        self._context = server_context(Tls(**tls(certificates, name)))
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.heard = b""
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        plain, _ = self._listener.accept()
+        try:
+            with self._context.wrap_socket(plain, server_side=True) as stream:
+                while part := stream.recv(65536):
+                    self.heard += part
+        except OSError:
+            plain.close()
+
+    def close(self) -> None:
+        self._thread.join(timeout=10)
+        self._listener.close()
+
+
+@pytest.fixture
+def ship_to(storage, certificates):
+    """Ship two messages to a repository; returns what it heard."""
+
+    def ship(repository_is, node_is="known") -> bytes:
+        repository = Repository(certificates, repository_is)
+        settings = Audit(
+            repository="127.0.0.1", port=repository.port, tls=Tls(**tls(certificates, node_is))
+        )
+        trail = AuditTrail(settings, storage, ae_title="PERFUSION")
+        trail.application_started()
+        trail.study_deleted("1.2.3", {MR: 7})
+        try:
+            trail.ship()
+        finally:
+            repository.close()
+        return repository.heard
+
+    return ship
+
+
+def test_messages_go_to_a_repository_over_tls(ship_to, storage):
+    heard = ship_to("known")
+    assert heard.count(b"</AuditMessage>") == 2
+    assert b"110105" in heard
+    assert list((storage.directory / "audit" / "outgoing").iterdir()) == []
+
+
+def test_a_repository_whose_certificate_is_unknown_hears_nothing(ship_to, storage):
+    with pytest.raises(ssl.SSLError):
+        ship_to("stranger")
+    assert len(list((storage.directory / "audit" / "outgoing").glob("*.msg"))) == 2

@@ -113,7 +113,7 @@ def test_held_rows_go_when_what_they_stand_in_for_is_refused(index):
     )
     settle(index, refused, DeliveryState.REFUSED)
     assert ledger.consignments(index) == ()
-    assert ledger.release_held(index, refused, "mbf-mr", 300.0) == 1
+    assert ledger.stand_in(index, refused, "mbf-mr", 300.0)
     assert [row.kind for row in ledger.due(index, only(index))] == ["mbf-mr"]
 
 
