@@ -63,16 +63,24 @@ def text_pages(
     title: str, sections: Sequence[tuple[str, Sequence[str]]], version: str
 ) -> list[IntArray]:
     """Draw headed lists of sentences, on as many pages as they need."""
-    lines = list(_lines(sections))
-    starts = range(0, max(len(lines), 1), _LINES_A_PAGE)
+    lines = _parted(list(_lines(sections)))
     return [
-        _text_page(
-            title if len(starts) == 1 else f"{title} ({number}/{len(starts)})",
-            lines[start : start + _LINES_A_PAGE],
-            version,
-        )
-        for number, start in enumerate(starts, start=1)
+        _text_page(title if len(lines) == 1 else f"{title} ({number}/{len(lines)})", part, version)
+        for number, part in enumerate(lines, start=1)
     ]
+
+
+def _parted(lines: Sequence[tuple[str, bool]]) -> list[Sequence[tuple[str, bool]]]:
+    """Part lines into pages; a heading goes over to the page of its first sentence."""
+    parts: list[Sequence[tuple[str, bool]]] = []
+    start = 0
+    while start < max(len(lines), 1):
+        stop = min(start + _LINES_A_PAGE, len(lines))
+        if stop < len(lines) and lines[stop - 1][1]:
+            stop -= 1
+        parts.append(lines[start:stop])
+        start = max(stop, start + 1)
+    return parts
 
 
 def _text_page(title: str, lines: Sequence[tuple[str, bool]], version: str) -> IntArray:

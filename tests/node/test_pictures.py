@@ -62,6 +62,15 @@ def test_long_texts_go_on_over_pages_and_nothing_is_lost():
     assert all(page.shape == (768, 1024, 3) for page in pages)
 
 
+def test_no_heading_is_left_alone_at_the_foot_of_a_page():
+    for count in range(36, 44):  # sentences before the second heading
+        sections = [("First", ["one"] * count), ("Second", ["two"])]
+        first = text_pages("Quality", sections, "1")[0]
+        foot = first[697:712, :150].astype(int)
+        yellow = (foot[..., 0] > 200) & (foot[..., 2] < 120)
+        assert yellow.sum() == 0
+
+
 def test_dollar_signs_are_text_and_no_formula():
     [page] = text_pages("Quality", [("Notes", ["series 'A$b_c$' and $\\frac"])], "1")
     assert page.std() > 0
