@@ -158,6 +158,8 @@ class RegionFlow:
 
     mbf_ml_min_g: float
     """Fitted on the mean curves of the AHA segments in it."""
+    mbf_sd_ml_min_g: float
+    """Of noise in the curves."""
     mbf_pixel_median_ml_min_g: float
     """Median of the pixel fits: the second way to the same number."""
     n_pixels: int
@@ -182,7 +184,6 @@ class SegmentFlow(RegionFlow):
     """Blood flow of one AHA segment in one state."""
 
     segment: int
-    mbf_sd_ml_min_g: float
     status: FitStatus
     time_s: FloatArray = field(default_factory=lambda: np.empty(0))
     concentration_mmol_l: FloatArray = field(default_factory=lambda: np.empty(0))

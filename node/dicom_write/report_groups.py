@@ -99,7 +99,7 @@ def territory_groups(analysed: AnalysedPass, provenance: Provenance) -> Iterator
         group = _plain_group(
             provenance,
             name,
-            [_flow(one.mbf_ml_min_g, codes.MEAN), *_two_ways(one, site)],
+            [*_value_and_noise(one, codes.MEAN), *_two_ways(one, site)],
             site=None if one.territory is None else site,
             method=codes.model(result.model),
         )
@@ -219,14 +219,17 @@ def with_state(group: Group, state: State) -> Group:
 
 
 def _segment_measurements(one: SegmentFlow) -> list[Measurement]:
-    measurements = [_flow(one.mbf_ml_min_g, None)]
-    for value, statistic in (
-        (one.mbf_sd_ml_min_g, codes.STANDARD_DEVIATION),
-        (one.mbf_pixel_median_ml_min_g, codes.MEDIAN),
-    ):
-        if np.isfinite(value):
-            measurements.append(_flow(value, statistic))
+    measurements = _value_and_noise(one, None)
+    if np.isfinite(one.mbf_pixel_median_ml_min_g):
+        measurements.append(_flow(one.mbf_pixel_median_ml_min_g, codes.MEDIAN))
     return [*measurements, *_two_ways(one, codes.AHA[one.segment])]
+
+
+def _value_and_noise(one: RegionFlow, statistic: Code | None) -> list[Measurement]:
+    flow = _flow(one.mbf_ml_min_g, statistic)
+    if not np.isfinite(one.mbf_sd_ml_min_g):
+        return [flow]
+    return [flow, _flow(one.mbf_sd_ml_min_g, codes.STANDARD_DEVIATION)]
 
 
 def _two_ways(one: RegionFlow, site: Code) -> list[Measurement]:

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from node.pictures.bullseye import reserve_to_show
 from node.pictures.page import INK, QUIET, WARNING, page, pixels
 from pipeline.reserve import TableRow, flow_table, territory_name, work_sentences
-from pipeline.result import FirstPassResult, PerfusionResult, RegionFlow, Reserve, SegmentFlow
+from pipeline.result import FirstPassResult, PerfusionResult, RegionFlow, Reserve
 from pipeline.study import FloatArray, IntArray
 
 _PASSES_A_PAGE = 2
@@ -85,10 +85,9 @@ def flow_cells(flow: RegionFlow | None) -> list[str]:
     """Write what stands in the columns of one first pass."""
     if flow is None:
         return ["-"] * len(_COLUMNS)
-    sd = flow.mbf_sd_ml_min_g if isinstance(flow, SegmentFlow) else np.nan
     return [
         _number(flow.mbf_ml_min_g),
-        _number(sd),
+        _number(flow.mbf_sd_ml_min_g),
         _number(flow.pixel_difference_ml_min_g, "+.2f"),
         _number(flow.mbf_endo_ml_min_g),
         _number(flow.mbf_epi_ml_min_g),

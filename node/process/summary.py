@@ -5,7 +5,7 @@ from typing import Any
 from node.dicom_write.codes import aha_name
 from node.process.study import Outcome, ResultObject
 from pipeline.reserve import flow_table, territory_flows, territory_name, work_sentences
-from pipeline.result import FirstPassResult, PerfusionResult, RegionFlow, Reserve, SegmentFlow
+from pipeline.result import FirstPassResult, PerfusionResult, RegionFlow, Reserve
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:
@@ -47,7 +47,6 @@ def _first_pass(first_pass: FirstPassResult) -> dict[str, Any]:
             {
                 "segment": one.segment,
                 **_flow(one, shown=shown),
-                "mbf_sd_ml_min_g": _number(one.mbf_sd_ml_min_g) if shown else None,
                 "status": one.status.name.lower(),
             }
             for one in first_pass.segments
@@ -63,6 +62,7 @@ def _flow(one: RegionFlow, *, shown: bool) -> dict[str, float | int | None]:
     """Numbers of one region; null where they are withheld."""
     numbers = {
         "mbf_ml_min_g": one.mbf_ml_min_g,
+        "mbf_sd_ml_min_g": one.mbf_sd_ml_min_g,
         "mbf_pixel_median_ml_min_g": one.mbf_pixel_median_ml_min_g,
         "pixel_difference_ml_min_g": one.pixel_difference_ml_min_g,
         "mbf_endo_ml_min_g": one.mbf_endo_ml_min_g,
@@ -150,5 +150,4 @@ def table(result: PerfusionResult) -> list[str]:
 def _cell(flow: RegionFlow | None) -> str:
     if flow is None:
         return f"{'-':>15} {'-':>8}"
-    noise = f"± {flow.mbf_sd_ml_min_g:4.2f}" if isinstance(flow, SegmentFlow) else ""
-    return f"{flow.mbf_ml_min_g:8.2f} {noise:6} {flow.endo_epi_ratio:8.2f}"
+    return f"{flow.mbf_ml_min_g:8.2f} ± {flow.mbf_sd_ml_min_g:4.2f} {flow.endo_epi_ratio:8.2f}"

@@ -88,6 +88,7 @@ def test_territory_flow_weights_segments_by_pixels_in_every_way_of_measuring():
     for one in found:
         assert one.n_pixels == 40
         assert one.mbf_ml_min_g == pytest.approx(1.75)
+        assert one.mbf_sd_ml_min_g == pytest.approx(0.1 * np.hypot(0.25, 0.75))
         assert one.pixel_difference_ml_min_g == pytest.approx(0.1)
         assert one.endo_epi_ratio == pytest.approx(1.5 / 2.0)
 
