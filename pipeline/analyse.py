@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 
 from pipeline.calibration import Calibration, calibrate, calibrated, calibration_findings
+from pipeline.dual_echo import without_t2_star
 from pipeline.errors import PipelineError
 from pipeline.input_function import input_function
 from pipeline.input_motion import held_still
@@ -138,10 +139,11 @@ def _outline_first_pass(
 ) -> _Outlined:
     """Anatomy of every slice, and when the bolus arrives."""
     anatomies, findings = outline_slices(first_pass, network, progress)
+    series = first_pass.input_series
     first_pass = replace(
         first_pass,
         slices=tuple(one.source for one in anatomies),
-        input_series=first_pass.input_series and held_still(first_pass.input_series, anatomies[0]),
+        input_series=series and held_still(without_t2_star(series), anatomies[0]),
     )
     progress(f"{first_pass.label}: input function")
     frames = [one.aligned.frames for one in anatomies]

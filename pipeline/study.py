@@ -171,6 +171,15 @@ class PerfusionSlice:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class SecondEcho:
+    """The same images a little later after each pulse: they show T2*."""
+
+    frames: FloatArray
+    """Signal magnitude on the scale of the first echo [time, row, column]."""
+    echo_time_s: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class InputSeries:
     """A separate series from which the arterial input function is read."""
 
@@ -179,6 +188,19 @@ class InputSeries:
     readout: Readout
     dose_ratio: float = 1.0
     """Dose of the main bolus over the dose of this series' bolus (10 for a 1:10 dual bolus)."""
+    second_echo: SecondEcho | None = None
+
+    def __post_init__(self) -> None:
+        later = self.second_echo
+        if later is None:
+            return
+        if later.frames.shape != self.slice.frames.shape:
+            raise InvalidStudyError(
+                f"the first echo has frames {self.slice.frames.shape}, the second "
+                f"{later.frames.shape}"
+            )
+        if not later.echo_time_s > self.readout.echo_time_s:
+            raise InvalidStudyError("the second echo does not come after the first")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,6 +16,7 @@ from node.dicom_read.passes import FEWEST_FRAMES, Pass
 from node.dicom_read.physics import has_density_angle, proton_density_readout, read_physics
 from node.dicom_read.pixels import bright_start, read_signal
 from node.dicom_read.recognise import speaks_of_perfusion
+from node.dicom_read.runs import one_echo
 from node.dicom_read.sources import (
     FirstPassSource,
     PixelDataError,
@@ -33,6 +34,7 @@ from pipeline.study import (
     PerfusionSlice,
     PerfusionStudy,
     Readout,
+    SecondEcho,
     State,
     T1Map,
 )
@@ -136,7 +138,10 @@ class _Builder:
             reason = f"it cannot be quantified: {error}"
             self._aside.add(found.first.series, reason, paths, UnknownPhysicsError)
             return None
-        slices = [self._slice(track, physics.readout) for track in found.slices]
+        slices = [
+            self._slice(replace(track, frames=one_echo(track.frames, self._aside)), physics.readout)
+            for track in found.slices
+        ]
         readable = [built for built in slices if built is not None]
         if not readable:
             return None
@@ -293,8 +298,26 @@ class _Builder:
             slice=_since(built[0], own_start),
             readout=physics.readout,
             dose_ratio=ratio,
+            second_echo=self._second_echo(track, built[1]),
         )
         return series, built[1]
+
+    def _second_echo(self, track: Track, source: SliceSource) -> SecondEcho | None:
+        """Read the second echo of the frames that were read, where all of them have one."""
+        frames = {frame.source: frame for frame in track.frames}
+        late = [frames[one].second_echo for one in source.frames]
+        found = [frame for frame in late if frame is not None]
+        if not found or len(found) < len(late):
+            return None
+        echo_time_ms = found[0].echo_time_ms
+        good, images = self._readable(found)
+        if len(good) < len(found) or echo_time_ms is None:
+            return None
+        self._note(
+            f"A second echo at {echo_time_ms:g} ms tells T2* of the blood in the series for the "
+            "input function."
+        )
+        return SecondEcho(frames=np.stack(images), echo_time_s=echo_time_ms * 1e-3)
 
 
 def _since(built: PerfusionSlice, start: float) -> PerfusionSlice:

@@ -26,6 +26,13 @@ class Frame:
     rows: int
     columns: int
     geometry: SliceGeometry
+    second_echo: "Frame | None" = None
+    """The same image at a later echo time, where one was taken."""
+
+    @property
+    def echo_time_ms(self) -> float | None:
+        """Echo time of the header."""
+        return self.header.number("EchoTime", "EffectiveEchoTime")
 
     @property
     def series(self) -> str:

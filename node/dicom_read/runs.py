@@ -31,6 +31,7 @@ _MOST_SLICES = 12
 _LONGEST_PAUSE_S = 30.0
 """A longer pause in one series separates two first passes."""
 _MOST_PROTON_DENSITY_FRAMES = 10
+LATER_ECHO = "it is a later echo; the first echo is used"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -168,14 +169,47 @@ def _one_a_moment(frames: Sequence[Frame], aside: Aside) -> list[Frame]:
 
 
 def _first_echoes(frames: Sequence[Frame], aside: Aside) -> list[Frame]:
-    """Keep the first echo where each image was taken at several echo times."""
-    echoes = [frame.header.number("EchoTime", "EffectiveEchoTime") or 0.0 for frame in frames]
+    """Keep the first echo where each image was taken at several echo times.
+
+    The second of two goes with the first; who needs only one leaves it (`one_echo`).
+    """
+    echoes = [frame.echo_time_ms or 0.0 for frame in frames]
     counts = Counter(echoes)
     if len(counts) < 2 or 2 * min(counts.values()) < max(counts.values()):
         return list(frames)
-    late = [f for f, echo in zip(frames, echoes, strict=True) if echo > min(echoes)]
-    aside.add(frames[0].series, "it is a later echo; the first echo is used", _paths(late))
-    return [f for f, echo in zip(frames, echoes, strict=True) if echo == min(echoes)]
+    first, late = (
+        [f for f, echo in zip(frames, echoes, strict=True) if (echo > min(echoes)) is later]
+        for later in (False, True)
+    )
+    if len(counts) == 2 and len(first) == len(late):
+        pairs = zip(sorted(first, key=_moment), sorted(late, key=_moment), strict=True)
+        return [replace(one, second_echo=other) for one, other in pairs]
+    aside.add(frames[0].series, LATER_ECHO, _paths(late))
+    return first
+
+
+def one_echo(frames: Sequence[Frame], aside: Aside) -> tuple[Frame, ...]:
+    """Leave the second echoes of `frames` alone."""
+    late = [frame.second_echo for frame in frames if frame.second_echo is not None]
+    aside.add(frames[0].series, LATER_ECHO, _paths(late))
+    return tuple(replace(frame, second_echo=None) for frame in frames)
+
+
+def _moment(frame: Frame) -> tuple[str | float, ...]:
+    """Sort key: the order of acquisition among the images of one echo of one slice."""
+    texts = (
+        "FrameAcquisitionDateTime",
+        "AcquisitionDateTime",
+        "AcquisitionDate",
+        "AcquisitionTime",
+    )
+    numbers = ("TemporalPositionIndex", "TemporalPositionIdentifier", "InstanceNumber")
+    header = frame.header
+    return (
+        *(header.text(key) for key in texts),
+        *(header.number(key) or 0.0 for key in numbers),
+        float(frame.source.frame_number or 0),
+    )
 
 
 def _run(slices: Sequence[Sequence[Frame]], timing: Timing) -> Run:

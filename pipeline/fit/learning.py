@@ -26,6 +26,10 @@ the general prior drew them, and what their curvature says far from there is not
 _PSEUDO_CURVES = 8.0
 """The expected spread within a heart counts like so many curves that have it."""
 
+_FURTHEST = 2.5
+"""No heart is believed to lie further from people in general, in their standard deviations: where a
+model does not fit, its parameters run away together."""
+
 _ITERATIONS = 200
 
 
@@ -83,12 +87,13 @@ def _learned(evidence: _Evidence, model: Model) -> Prior:
     )
     population_mean = np.array(model.prior.mean)
     population_spread = np.array(model.prior.spread)
-    shared = expected < population_spread
+    shared, furthest = expected < population_spread, _FURTHEST * population_spread
     mean, spread = population_mean, np.where(shared, expected, population_spread)
     for _ in range(_ITERATIONS):
         found_mean, found_spread = _improved(
             evidence, mean, spread, population_mean, population_spread, expected
         )
+        found_mean = np.clip(found_mean, population_mean - furthest, population_mean + furthest)
         mean = np.where(shared, found_mean, population_mean)
         spread = np.where(shared, np.minimum(found_spread, population_spread), population_spread)
     unsure = np.where(shared, _variance_of_mean(evidence, spread, population_spread), 0.0)

@@ -192,3 +192,58 @@ def test_two_like_boluses_are_two_first_passes(tmp_path):
 
     assert len(result.study.first_passes) == 2
     assert all(p.input_series is None for p in result.study.first_passes)
+
+
+def double_echo(left_out=0):
+    """The low-resolution series with a second echo, whose images are weaker."""
+
+    def late(index, time, dataset):
+        coarse(index, time, dataset)
+        update(dataset, EchoTime=2.0, InstanceNumber=500 - time)  # not in the order of the first
+        set_pixels(dataset, np.full((6, 5), round(0.8 * (500 + time)), dtype=np.uint16))
+
+    def early(index, time, dataset):
+        coarse(index, time, dataset)
+        update(dataset, EchoTime=0.8)
+
+    one = {"number": 6, "slices": 1, "first_slice": 2, "description": "AIF", "start_s": 36000.05}
+    first = Series(change=early, **one).datasets()
+    second = Series(change=late, **one).datasets()[left_out:]
+    for dataset in second:
+        dataset.SOPInstanceUID = f"{dataset.SOPInstanceUID}.2"
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    return [*Series(number=5, slices=3).datasets(), *first, *second]
+
+
+def test_a_second_echo_of_the_input_series_goes_with_the_first(tmp_path):
+    result = read(double_echo(), tmp_path)
+
+    source = result.study.first_passes[0].input_series
+    assert source.readout.echo_time_s == pytest.approx(0.8e-3)
+    assert source.second_echo.echo_time_s == pytest.approx(2.0e-3)
+    ratio = source.second_echo.frames / source.slice.frames
+    np.testing.assert_allclose(ratio, 0.8, rtol=2e-3)
+    assert any("second echo at 2 ms" in note for note in result.study.notes)
+    assert not any("later echo" in one.reason for one in result.set_aside)
+
+
+def test_a_second_echo_that_is_not_whole_is_left_alone(tmp_path):
+    result = read(double_echo(left_out=3), tmp_path)
+
+    assert result.study.first_passes[0].input_series.second_echo is None
+    assert any("later echo" in one.reason for one in result.set_aside)
+
+
+def test_a_second_echo_of_the_slices_is_set_aside(tmp_path):
+    first = Series(number=5, slices=3).datasets()
+    second = Series(number=5, slices=3).datasets()
+    for dataset in second:
+        update(dataset, EchoTime=float(dataset.EchoTime) + 1.0)
+        dataset.SOPInstanceUID = f"{dataset.SOPInstanceUID}.2"
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+
+    result = read([*first, *second], tmp_path)
+
+    assert len(result.study.first_passes[0].slices) == 3
+    [left] = [one for one in result.set_aside if "later echo" in one.reason]
+    assert len(left.files) == len(second)
