@@ -24,6 +24,9 @@ USELESS_SPREAD: Final = 0.25
 """Relative uncertainty of all flows of a first pass that deserves a warning, and that is too much
 for an absolute number."""
 
+OTHER_SPREAD: Final = 0.1
+"""What baselines, outlines and the kinetic model add to it on phantoms where all else is known."""
+
 POOR_LEFT: Final = 0.1
 """A saturation pulse that leaves more than this does not explain a baseline: something else is."""
 
@@ -79,7 +82,7 @@ def calibrate(
     return Calibration(
         truth=truth,
         left_slope_mm=(float(slope[0]), float(slope[1])),
-        flow_spread=float(np.sqrt(variance)),
+        flow_spread=float(np.sqrt(variance + OTHER_SPREAD**2)),
         method=_method(seen, first_pass),
     )
 
