@@ -3,7 +3,10 @@
 import copy
 import itertools
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -14,6 +17,7 @@ from pydicom.uid import SegmentationStorage
 from scipy import ndimage
 
 from node.annotated import AnnotationError, annotated_examples
+from node.annotated.drawings import LABEL_MAP_STORAGE
 from node.cli import main
 from node.config import Analysis, Results
 from node.dicom_phantom import study_datasets
@@ -135,6 +139,71 @@ def test_a_drawing_on_the_reference_series_belongs_to_the_image_behind_it(study)
             del derivation.SourceImageSequence[1:]  # the reference comes first, then its source
         dataset.save_as(path)
     assert len(examples(study)) == 2
+
+
+def fractional(dataset):
+    masks = dataset.pixel_array * 200
+    dataset.SegmentationType, dataset.SegmentationFractionalType = "FRACTIONAL", "OCCUPANCY"
+    dataset.MaximumFractionalValue = 250
+    in_bytes(dataset, masks)
+
+
+def label_map(dataset):
+    masks = dataset.pixel_array
+    dataset.SegmentationType = "LABELMAP"
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = LABEL_MAP_STORAGE
+    del dataset.PerFrameFunctionalGroupsSequence[1:]
+    del dataset.PerFrameFunctionalGroupsSequence[0].SegmentIdentificationSequence
+    dataset.NumberOfFrames = 1
+    in_bytes(dataset, np.tensordot([1, 2, 3], masks, axes=1))
+
+
+def in_bytes(dataset, pixels):
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit = 7
+    dataset["PixelData"].VR = "OB"
+    dataset.PixelData = pixels.astype(np.uint8).tobytes()
+
+
+@pytest.mark.parametrize("kind", [fractional, label_map])
+def test_every_kind_of_segmentation_gives_the_same_examples(study, kind):
+    ours = examples(study)
+    for path, dataset in segmentations(study).items():
+        kind(dataset)
+        dataset.save_as(path)
+    for (_, one), (_, other) in zip(ours, examples(study), strict=True):
+        assert np.array_equal(one.shares, other.shares)
+
+
+@pytest.mark.peer
+def test_a_segmentation_that_another_program_wrote_gives_the_same_examples(study, tmp_path):
+    ours = examples(study)
+    for number, (path, dataset) in enumerate(segmentations(study).items()):
+        state = dataset.SeriesDescription.split()[1]
+        [reference] = [
+            one
+            for one in study.glob("result*")
+            if pydicom.dcmread(one).SeriesDescription.startswith(f"Reference {state}")
+        ]
+        out = tmp_path / f"volumes{number}"
+        out.mkdir()
+        dcmqi("segimage2itkimage", "--inputDICOM", path, "--outputDirectory", out,
+              "--outputType", "nrrd")  # fmt: skip
+        volumes = ",".join(str(out / f"{segment}.nrrd") for segment in (1, 2, 3))
+        dcmqi("itkimage2segimage", "--inputImageList", volumes, "--inputDICOMList", reference,
+              "--inputMetadata", out / "meta.json", "--outputDICOM", path)  # fmt: skip
+        assert pydicom.dcmread(path).Manufacturer == "QIICR"
+    for (_, one), (_, other) in zip(ours, examples(study), strict=True):
+        assert np.array_equal(one.shares, other.shares)
+        assert np.array_equal(one.frames, other.frames)
+
+
+def dcmqi(name, *arguments):
+    """Run a program of dcmqi; skip where dcmqi is not installed."""
+    program = Path(sys.executable).with_name(name)
+    if not program.exists():
+        pytest.skip("dcmqi absent: pip install dcmqi")
+    subprocess.run([program, *arguments], check=True, capture_output=True)
 
 
 def test_labels_are_understood_where_codes_are_not(study):
