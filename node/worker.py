@@ -34,7 +34,7 @@ UNFORESEEN_PAUSE_S = 60.0
 """Between an attempt that ended in an error of ours and the next one."""
 FORGET_AFTER_S = 30 * 86400.0
 FORGET_EVERY_S = 3600.0
-RETIRE_EVERY_S = 60.0
+RETIRE_EVERY_S = 600.0
 
 
 class Worker:

@@ -13,6 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
 from node.index import superseding
@@ -41,7 +42,11 @@ def release_notes(
 def _release(
     index: sa.Engine, results: Path, note: Delivery, there: Collection[str], now_s: float
 ) -> None:
-    whole = dcmread(results / note.file)
+    try:
+        whole = dcmread(results / note.file)
+    except (OSError, InvalidDicomError):
+        superseding.release_note(index, note, note.file, now_s)  # the attempt will say it
+        return
     rejected = _rejected_by(whole)
     fitting = rejected & set(there)
     log.info("%d replaced results at %s are rejected", len(fitting), note.destination)

@@ -6,7 +6,7 @@ a duplicate of one that is being deleted. And no file is ever without a name in 
 receiver, which records such files at its start, would bring the study back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -49,7 +49,7 @@ class Candidate:
     deliveries: tuple[Delivery, ...]
 
 
-def quiet_studies(index: sa.Engine, before_s: float, most: int) -> tuple[Candidate, ...]:
+def quiet_studies(index: sa.Engine, before_s: float) -> Iterator[Candidate]:
     """Find studies with images of which nothing is new since a time, the oldest first.
 
     Studies of which something has come in no revision yet, or is kept aside, are none.
@@ -68,19 +68,16 @@ def quiet_studies(index: sa.Engine, before_s: float, most: int) -> tuple[Candida
         .group_by(STUDY.c.study_uid, STUDY.c.revision)
         .having(last_s < before_s)
         .order_by(last_s)
-        .limit(most)
     )
     with reading(index) as connection:
         found = connection.execute(query).all()
-    return tuple(
-        Candidate(
+    for row in found:
+        yield Candidate(
             study_uid=row.study_uid,
             revision=row.revision,
             job=find_job(index, row.study_uid, row.revision),
             deliveries=study_deliveries(index, row.study_uid),
         )
-        for row in found
-    )
 
 
 def retire(index: sa.Engine, study_uid: str, revision: int, now_s: float) -> bool:

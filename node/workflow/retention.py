@@ -7,6 +7,7 @@ can still replace them in the PACS.
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import sqlalchemy as sa
 
@@ -45,10 +46,10 @@ class Retention:
         self._finish()
         if self._days is None:
             return
-        quiet = retirement.quiet_studies(self._index, now_s - self._days * _DAY_S, _MOST_AT_ONCE)
-        for study in quiet:
-            if why_kept(study, self._destinations) is None:
-                retirement.retire(self._index, study.study_uid, study.revision, now_s)
+        quiet = retirement.quiet_studies(self._index, now_s - self._days * _DAY_S)
+        may_go = (study for study in quiet if why_kept(study, self._destinations) is None)
+        for study in islice(may_go, _MOST_AT_ONCE):
+            retirement.retire(self._index, study.study_uid, study.revision, now_s)
         self._finish()
 
     def _finish(self) -> None:

@@ -7,6 +7,7 @@ import time
 from contextlib import ExitStack
 
 import pytest
+import sqlalchemy as sa
 
 from node.engine.liveness import DatabaseLiveness, liveness
 from tests.peers import HERE, ROOT, Node, Pacs, destination, send, study_of, wait_for
@@ -78,6 +79,24 @@ def test_the_work_of_a_host_that_never_comes_back_is_done_by_another(tmp_path, p
     finally:
         other.terminate()
         other.wait(timeout=30)
+
+
+@pytest.mark.peer
+def test_a_worker_that_the_database_has_lost_sight_of_begins_anew(tmp_path, postgresql, pacs):
+    node = node_on(tmp_path, postgresql, pacs).start().wait_until_ready()
+    try:
+        send(node.port, study_of(8, seed="lost"))
+        wait_for(lambda: node.said("8 images"), "the analysis begins")
+        end = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'"
+        engine = sa.create_engine(postgresql)
+        with engine.connect() as connection:
+            assert connection.exec_driver_sql(end).scalars().all()
+        engine.dispose()
+        wait_for(lambda: node.said("has lost sight of this worker"), "the worker sees it")
+        wait_for(lambda: len(pacs.stored) == 3, "three results")
+        assert set(pacs.offered.values()) == {1}
+    finally:
+        node.stop()
 
 
 def living(url, *inside):

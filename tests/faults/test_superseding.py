@@ -230,6 +230,17 @@ def test_the_note_waits_until_the_new_results_are_confirmed(begin):
     assert study.note(2).state is DeliveryState.HELD
 
 
+def test_a_note_whose_file_is_gone_is_said_and_stops_nobody(begin):
+    study = begin()
+    study.deliver()
+    study.revise(2)
+    (study.results / "revision-2" / "rejection.dcm").unlink()
+    study.deliver()
+    assert study.note(2).state is DeliveryState.REFUSED
+    assert "gone" in study.note(2).reason
+    assert len(study.pacs.stored) == 6
+
+
 def test_a_destination_that_wants_nothing_of_the_new_results_hears_that_the_old_ones_are_void(
     begin,
 ):

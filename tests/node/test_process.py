@@ -164,3 +164,24 @@ def test_the_real_series_is_analysed_or_withheld_with_a_reason(shared_data, tmp_
     assert [one["label"] for one in answer["first_passes"]] == ["perfusion 1"]
     assert any(one["kind"] == "segmentation" for one in answer["objects"])
     assert (code == 4) == bool(answer["reason"])
+
+
+def objects_of(out):
+    """SOP Instance UID to kind, as the summary lists what was written."""
+    return {one["sop_instance_uid"]: one["kind"] for one in json.loads(out)["objects"]}
+
+
+def test_results_of_a_study_that_has_grown_replace_the_earlier_ones(
+    series, study, tmp_path, capsys
+):
+    first, second, third = (tmp_path / f"revision-{number}" for number in (1, 2, 3))
+    _, out, _ = run(capsys, series, "--out", first, "--json")
+    before = objects_of(out)
+    grown = ("--json", "--replaces", first)
+    _, out, _ = run(capsys, study, "--out", second, *grown)
+    after = objects_of(out)
+    assert "rejection" in after.values()
+    gone = {kind for uid, kind in before.items() if uid not in after}
+    assert gone == {"report", "pictures"}  # they tell of what was left alone beside the series
+    _, out, _ = run(capsys, study, "--out", third, *grown, "--replaces", second)
+    assert objects_of(out) == after
