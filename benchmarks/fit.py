@@ -1,7 +1,7 @@
 """Measures the fit: how right against flows that are known, how long, and against what peers.
 
     python benchmarks/fit.py accuracy [--seeds 20] [--cnr 10 20 30] [--models btex fermi ...]
-    python benchmarks/fit.py speed [--pixels 15000] [--peer-pixels 40] [--threads 2]
+    python benchmarks/fit.py speed [--pixels 15000] [--peer-pixels 40]
 
 `accuracy` prints bias, limits of agreement and ICC of segments, the error of pixels, and how many
 truths lie within one standard deviation, for every model against every truth of `flow_truths.py`.
@@ -46,9 +46,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=MODELS)
     parser.add_argument("--pixels", type=int, default=15_000)
     parser.add_argument("--peer-pixels", type=int, default=40)
-    parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
     if arguments.what == "speed":
         speed(arguments.pixels, arguments.peer_pixels)
     else:

@@ -13,6 +13,7 @@ from pipeline.fit.models import Model, Prior, model_named
 from pipeline.fit.parametric import Parametric
 from pipeline.result import FitStatus, InputFunction
 from pipeline.study import BoolArray, FloatArray, IntArray
+from pipeline.threads import one_thread
 from pipeline.units import flow_ml_min_g
 
 _BEFORE_ARRIVAL_S = 2.0
@@ -92,15 +93,17 @@ def fit_flow(
     window = _window(time_s, input_function, longest_s, frame_weight)
     inside, everywhere = (Convolution(input_function, time) for time in (time_s[window], time_s))
     used = torch.as_tensor(window)
-    fitter: Fitter
-    if kinetic is None:
-        prior, fitter = None, model_free.ModelFree(used, inside, everywhere)
-    else:
-        prior = prior or kinetic.prior
-        fitter = Parametric(kinetic, prior, haematocrit, used, inside, everywhere)
     usable = np.asarray(np.isfinite(curves_mmol_l).all(axis=1))
     data = torch.as_tensor(curves_mmol_l[usable], dtype=DTYPE)
-    return _assemble(usable, curves_mmol_l.shape, fitter.fit(data), prior)
+    fitter: Fitter
+    with one_thread():
+        if kinetic is None:
+            prior, fitter = None, model_free.ModelFree(used, inside, everywhere)
+        else:
+            prior = prior or kinetic.prior
+            fitter = Parametric(kinetic, prior, haematocrit, used, inside, everywhere)
+        fit = fitter.fit(data)
+    return _assemble(usable, curves_mmol_l.shape, fit, prior)
 
 
 def _window(

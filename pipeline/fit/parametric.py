@@ -107,7 +107,11 @@ class _Starts:
             torch.split(data, CHUNK), torch.split(weight[:, :1], CHUNK), strict=True
         ):
             cost = (height - 2.0 * curves @ values.T).mul_(equal).add_(self.prior_cost)
-            found.append(cost.topk(count, largest=False).indices)
+            found.append(
+                cost.min(dim=1, keepdim=True).indices
+                if count == 1
+                else cost.topk(count, largest=False).indices
+            )
         return [self.near.rows(index) for index in torch.cat(found).T]
 
 

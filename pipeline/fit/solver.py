@@ -28,6 +28,10 @@ _LARGEST_STEP = 1.0
 _ITERATIONS = 50
 
 
+Rows = Tensor | slice
+"""Which curves."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Linearisation:
     """The model near some positions; rows are curves."""
@@ -39,7 +43,7 @@ class Linearisation:
     slopes: Tensor
     """[curve, parameter + 1, time]."""
 
-    def rows(self, chosen: Tensor) -> "Linearisation":
+    def rows(self, chosen: Rows) -> "Linearisation":
         """Choose some of them, one even several times."""
         return Linearisation(
             position=self.position[chosen], values=self.values[chosen], slopes=self.slopes[chosen]
@@ -93,7 +97,8 @@ def solve(problem: Problem, data: Tensor, weight: Tensor, near: Linearisation) -
     search = _begin(problem, data, weight, near)
     active = torch.arange(data.shape[0])
     for _ in range(_ITERATIONS):
-        trial, moving = _propose(problem, search, active)
+        steps = [_propose(problem, search, rows) for rows in torch.split(active, CHUNK)]
+        trial, moving = (torch.cat(one) for one in zip(*steps, strict=True))
         search.position[active[~moving]] = trial[~moving]
         active, trial = active[moving], trial[moving]
         if active.numel() == 0:
@@ -120,7 +125,8 @@ def _begin(problem: Problem, data: Tensor, weight: Tensor, near: Linearisation) 
         gradient=torch.empty((n_curves, n_parameters), dtype=torch.float64),
         damping=torch.full((n_curves,), 1e-2, dtype=torch.float64),
     )
-    for rows in torch.split(torch.arange(n_curves), CHUNK):
+    for start in range(0, n_curves, CHUNK):
+        rows = slice(start, start + CHUNK)
         here = near.rows(rows)
         search.cost[rows] = _cost(problem, search, rows, here)
         _weigh(problem, search, rows, here)
@@ -133,15 +139,18 @@ def _propose(problem: Problem, search: Search, rows: Tensor) -> tuple[Tensor, Te
     A parameter at a bound that wants to go beyond it stays there, and the others step without it. A
     step that a bound cuts short says nothing about what is left to gain.
     """
-    position, gradient = search.position[rows], search.gradient[rows]
+    position, gradient, damped = (
+        one[rows] for one in (search.position, search.gradient, search.precision)
+    )
     held = (position <= problem.lowest) & (gradient < 0.0)
     held |= (position >= problem.highest) & (gradient > 0.0)
-    free = (~held).double()
-    diagonal = search.precision[rows].diagonal(dim1=1, dim2=2) * (1.0 + search.damping[rows, None])
-    damped = search.precision[rows] * (free[:, :, None] * free[:, None])
-    damped.diagonal(dim1=1, dim2=2).copy_(diagonal)
-    step = torch.linalg.solve(damped, gradient * free).to(DTYPE)
-    step = step.clamp(-_LARGEST_STEP, _LARGEST_STEP)
+    damped.diagonal(dim1=1, dim2=2).mul_(1.0 + search.damping[rows, None])
+    if held.any():
+        diagonal, free = damped.diagonal(dim1=1, dim2=2).clone(), (~held).double()
+        damped *= free[:, :, None] * free[:, None]
+        damped.diagonal(dim1=1, dim2=2).copy_(diagonal)
+        gradient *= free
+    step = torch.linalg.solve(damped, gradient).to(DTYPE).clamp_(-_LARGEST_STEP, _LARGEST_STEP)
     whole = position + step
     trial = whole.clamp(problem.lowest, problem.highest)
     promised = (step * gradient).sum(dim=1)
@@ -168,13 +177,13 @@ def _visit(problem: Problem, search: Search, rows: Tensor, there: Tensor) -> Ten
     return moving
 
 
-def _cost(problem: Problem, search: Search, rows: Tensor, here: Linearisation) -> Tensor:
+def _cost(problem: Problem, search: Search, rows: Rows, here: Linearisation) -> Tensor:
     residual = search.data[rows] - here.values
     misfit = (residual.square_() * search.weight[rows]).sum(dim=1)
     return misfit + problem.prior_cost(here.position)
 
 
-def _weigh(problem: Problem, search: Search, rows: Tensor, here: Linearisation) -> None:
+def _weigh(problem: Problem, search: Search, rows: Rows, here: Linearisation) -> None:
     """Gradient and curvature of half the cost."""
     root = search.weight[rows].sqrt()
     weighted = here.slopes * root[:, None]

@@ -1,7 +1,6 @@
 """The stage: frames of one slice in, aligned frames with their displacement and weight out."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from pipeline.motion.edges import Canvas, prepare
 from pipeline.motion.warp import displace, translate
 from pipeline.result import AlignedSeries, Box
 from pipeline.study import FloatArray
+from pipeline.threads import one_thread
 
 LARGEST_DISPLACEMENT_MM = 30.0
 """How far from its place in the reference frame the heart is looked for."""
@@ -64,7 +64,7 @@ def align_together(
     """
     source = torch.from_numpy(np.stack(frames).astype(np.float32)).to(device)
     times = torch.from_numpy(np.stack(time_s).astype(np.float64)).to(device)
-    with _one_thread():
+    with one_thread():
         canvas = prepare(source, boxes, spacing_mm, LARGEST_DISPLACEMENT_MM)
         motion = _find(canvas, times, reference_frames, spacing_mm)
         return tuple(
@@ -148,21 +148,6 @@ def follow(
         frame_weight=leader.frame_weight[nearest],
         method="rigid" if np.any(moved_mm) else "none",
     )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep torch to one thread: the work is many small steps.
-
-    On a machine that does anything else, threads waiting for each other at every step make it
-    thirty times slower; on an idle one they gain little.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
