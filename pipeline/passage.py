@@ -37,6 +37,15 @@ def pulmonary_transit_s(
     return float(np.median(found)) if found else None
 
 
+def right_arrival_s(one: PerfusionSlice, frames: FloatArray, masks: Regions) -> float | None:
+    """When the bolus comes into the right ventricle of a slice [s]; None where it is not seen.
+
+    `frames` are aligned [time, row, column].
+    """
+    filling = _filling_s(one, frames, masks.rv_pool)
+    return None if filling is None else filling[0]
+
+
 def _filling_s(
     one: PerfusionSlice, frames: FloatArray, pool: BoolArray
 ) -> tuple[float, float] | None:

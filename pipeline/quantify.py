@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from pipeline.concentration import tissue_curves
+from pipeline.concentration import baseline_frames, tissue_curves
 from pipeline.fit import FlowFit, Prior, fit_flow, learned_prior
 from pipeline.maps import (
     SegmentCurves,
@@ -19,9 +20,12 @@ from pipeline.maps import (
     slice_segments,
 )
 from pipeline.outline import Anatomy
+from pipeline.passage import right_arrival_s
 from pipeline.residual import Residual
 from pipeline.result import InputFunction, SegmentFlow, SliceResult
 from pipeline.study import FloatArray, IntArray, Physics
+
+LEAST_DARK_FRAMES: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -112,7 +116,7 @@ def _curves(
         mask,
         anatomy.source,
         physics,
-        arterial.arrival_s,
+        _dark_until_s(anatomy, arterial.arrival_s),
         residual_mmol_l=left.myocardium_mmol_l,
         left_slope_mm=left_slope_mm,
         origin=(float(row), float(column)),
@@ -127,6 +131,20 @@ def _curves(
         segments=segment_curves(pixels, segment_of_pixel, inner),
         halves=segment_curves(pixels, half_numbers(segment_of_pixel, outer), inner),
     )
+
+
+def _dark_until_s(anatomy: Anatomy, arrival_s: float) -> float:
+    """Until when the wall is as it was before the bolus [s].
+
+    The bright right ventricle rings into the septum and darkens it by a fifth before any contrast
+    agent is there, so that the baseline ends when the bolus comes to the right side, if there are
+    frames enough before.
+    """
+    right_s = right_arrival_s(anatomy.source, anatomy.aligned.frames, anatomy.regions)
+    if right_s is None or right_s > arrival_s:
+        return arrival_s
+    enough = baseline_frames(anatomy.source.time_s, right_s) >= LEAST_DARK_FRAMES
+    return right_s if enough else arrival_s
 
 
 def _slice_result(anatomy: Anatomy, pixel_fit: FlowFit) -> SliceResult:
