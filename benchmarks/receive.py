@@ -144,9 +144,9 @@ def write_images(folder: Path, count: int) -> list[Path]:
 @contextlib.contextmanager
 def running(peer: Peer, folder: Path, associations: int) -> Iterator[tuple[int, int]]:
     """Start a receiver in an empty folder; give its process id and port."""
-    own = folder / "peer"
-    shutil.rmtree(own, ignore_errors=True)
-    own.mkdir()
+    # A new folder, and nothing is deleted before the end: for a new file, ext4 looks long among the
+    # places of files that were deleted a moment ago.
+    own = Path(tempfile.mkdtemp(dir=folder, prefix="peer-"))
     port = free_port()
     process = subprocess.Popen(
         peer.command(own, port, associations),

@@ -47,7 +47,8 @@ class SpoolFile:
         self.folder = folder
         self.name = name
         self.placed = False
-        self._descriptor = -1
+        self._appends = False
+        self._descriptor = _make_empty(f"{name}.part", folder)
 
     @property
     def part(self) -> str:
@@ -62,33 +63,26 @@ class SpoolFile:
     def write_whole(self, content: memoryview) -> None:
         """Write all of it and flush it to survive power loss.
 
-        A content that begins on a page of memory and fills whole blocks goes to the disk without a
-        copy in the page cache, which takes half of the processor time.
+        A content that begins on a page of memory and fills whole blocks goes to the disk in one
+        call and without a copy in the page cache.
         """
-        written = 0
-        if len(content) % BLOCK_BYTES == 0:
-            written = self._write_directly(content)
-        if written < len(content):  # not on this filesystem, or not all of it
+        try:
+            written = os.pwrite(self._descriptor, content, 0)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            written = 0
+        if written < len(content):  # not directly, or not all of it
             self._open(0)
             _write_all(self._descriptor, content[written:], written)
             os.fdatasync(self._descriptor)
         self._close()
 
-    def _write_directly(self, content: memoryview) -> int:
-        try:
-            self._open(os.O_DIRECT)
-            written = os.pwrite(self._descriptor, content, 0)
-            os.fdatasync(self._descriptor)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            return 0
-        return written
-
     def append(self, piece: Buffer) -> None:
         """Write a piece after those before, not flushed."""
-        if self._descriptor < 0:
+        if not self._appends:
             self._open(os.O_APPEND)
+            self._appends = True
         _write_all(self._descriptor, memoryview(piece))
 
     def seal(self, mark: bytes, position: int) -> None:
@@ -132,10 +126,11 @@ class Spool:
             for folder in (root.parent.parent, root.parent, root):
                 _flush_folder(folder)  # whoever made them may not have
             self._root = _open_folder(root)
+            self._identity = _identity(os.fstat(self._root))
         except OSError as error:
             raise SpoolError(f"the spool cannot be opened: {error.strerror}") from error
         self._days: dict[str, _Folder] = {}
-        self._prepared: list[tuple[_Folder, str]] = []
+        self._prepared: list[SpoolFile] = []
         self._preparing = threading.Lock()
 
     @classmethod
@@ -157,7 +152,9 @@ class Spool:
             raise SpoolError("another receiver uses this spool") from error
 
     def close(self) -> None:
-        """Let go of the folders."""
+        """Let go of the folders, and of the files that wait for an instance."""
+        while self._prepared:
+            self._prepared.pop().discard()
         for descriptor in (self._root, *(folder.descriptor for folder in self._days.values())):
             os.close(descriptor)
         self._days.clear()
@@ -170,13 +167,13 @@ class Spool:
         """Begin a new file, whose name is durable; raises `OSError` where the disk refuses."""
         while True:
             try:
-                folder, name = self._prepared.pop(0)
+                file = self._prepared.pop(0)
             except IndexError:
                 self._prepare()
                 continue
             if len(self._prepared) < _PREPARED // 2 and not self._preparing.locked():
                 threading.Thread(target=self._prepare_ahead, daemon=True).start()
-            return SpoolFile(folder, name)
+            return file
 
     def _prepare_ahead(self) -> None:
         try:
@@ -192,11 +189,16 @@ class Spool:
             folder = self._today()
             # In the order of time, so that a row's place in the index is beside the one before.
             names = [f"{time.time_ns():016x}{os.urandom(8).hex()}" for _ in range(_PREPARED)]
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            for name in names:
-                os.close(os.open(f"{name}.part", flags, 0o640, dir_fd=folder.descriptor))
-            os.fsync(folder.descriptor)
-            self._prepared += [(folder, name) for name in names]
+            files: list[SpoolFile] = []
+            try:
+                for name in names:
+                    files.append(SpoolFile(folder, name))  # noqa: PERF401  for the case of an error
+                os.fsync(folder.descriptor)
+            except OSError:
+                for file in files:
+                    file.discard()
+                raise
+            self._prepared += files
 
     def place(self, file: SpoolFile) -> None:
         """Give a file that is flushed its place.
@@ -245,11 +247,11 @@ class Spool:
             The spool is not there, or another folder lies in its place (unmounted).
         """
         try:
-            here, held = os.stat(self.root), os.fstat(self._root)
+            here = _identity(os.stat(self.root))
             status = os.fstatvfs(self._root)
         except OSError as error:
             raise SpoolError(f"the spool is not there: {error.strerror}") from error
-        if (here.st_dev, here.st_ino) != (held.st_dev, held.st_ino):
+        if here != self._identity:
             raise SpoolError("the spool is not there: another folder lies in its place")
         return status.f_bavail * status.f_frsize
 
@@ -284,6 +286,18 @@ class Spool:
                 shutil.copyfile(self.path(relative), target)
 
 
+def _make_empty(name: str, folder: _Folder) -> int:
+    """Make a file and open it for one write that goes directly to the disk, where that is there."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_DSYNC
+    try:
+        return os.open(name, flags | os.O_DIRECT, 0o640, dir_fd=folder.descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # The file is there all the same (open(2), NOTES).
+        return os.open(name, flags & ~os.O_EXCL, 0o640, dir_fd=folder.descriptor)
+
+
 def _write_all(descriptor: int, content: memoryview, position: int | None = None) -> None:
     while content:
         if position is None:
@@ -292,6 +306,10 @@ def _write_all(descriptor: int, content: memoryview, position: int | None = None
             written = os.pwrite(descriptor, content, position)
             position += written
         content = content[written:]
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _make_folder(folder: Path) -> None:

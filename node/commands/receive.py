@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     stop.wait()
     scp.stop()
     intake.close()
+    spool.close()
     audit.application_stopped()
     logging.getLogger(__name__).info("stopped")
     return 0

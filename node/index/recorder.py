@@ -58,9 +58,13 @@ class Recorder:
             if self._connection is None:
                 self._connection = self._engine.raw_connection()
             cursor = self._connection.cursor()
+            rows = self._rows(arrivals)
+            if self._is_sqlite and len(rows) == 1:
+                cursor.execute(self._insert, rows[0])  # a transaction by itself
+                return cursor.rowcount == 1
             if self._is_sqlite:
                 cursor.execute("BEGIN IMMEDIATE")
-            cursor.executemany(self._insert, self._rows(arrivals))
+            cursor.executemany(self._insert, rows)
             if cursor.rowcount == len(arrivals):
                 self._connection.commit()
                 return True

@@ -1,8 +1,9 @@
 /* Preloaded into a process, this keeps what the process has flushed, and nothing else.
 
-   A file's content counts from fsync or fdatasync of the file, a name in a folder from fsync of the
-   folder: the strict reading of POSIX, harder than any journalling filesystem. The copy lies in
-   $POWERCUT_SHADOW: files/<inode> and folders/<inode> (lines "inode, d or f, name"). */
+   A file's content counts from fsync or fdatasync of the file, or from a write where it is open for
+   synchronous writes, a name in a folder from fsync of the folder: the strict reading of POSIX,
+   harder than any journalling filesystem. The copy lies in $POWERCUT_SHADOW: files/<inode> and
+   folders/<inode> (lines "inode, d or f, name"). */
 
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static void finish(const char *part, const char *final) {
@@ -62,6 +64,16 @@ static int keep(int descriptor) {
     else
         keep_file(descriptor, shadow, status.st_ino);
     return 0;
+}
+
+ssize_t pwrite64(int descriptor, const void *content, size_t size, off64_t position) {
+    ssize_t written = syscall(SYS_pwrite64, descriptor, content, size, position);
+    if (written >= 0 && fcntl(descriptor, F_GETFL) & O_DSYNC)
+        keep(descriptor);
+    return written;
+}
+ssize_t pwrite(int descriptor, const void *content, size_t size, off_t position) {
+    return pwrite64(descriptor, content, size, position);
 }
 
 int fsync(int descriptor) { return keep(descriptor); }

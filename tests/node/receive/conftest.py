@@ -66,7 +66,7 @@ def index(storage):
 @pytest.fixture
 def receiver(storage, index) -> Callable[..., Scp]:
     """Start receivers with the given settings; they are stopped at the end of the test."""
-    started: list[tuple[Scp, Intake]] = []
+    started: list[tuple[Scp, Intake, Spool]] = []
 
     def start(*, minimum_free_bytes: int = 0, **settings) -> Scp:
         spool = Spool.open(storage)
@@ -74,10 +74,11 @@ def receiver(storage, index) -> Callable[..., Scp]:
         receive = Receive(host="127.0.0.1", port=0, **settings)
         audit = AuditTrail(Audit(), storage, ae_title=receive.ae_title)
         scp = Scp(receive, intake, CommitmentDesk(spool, index, receive), audit).start()
-        started.append((scp, intake))
+        started.append((scp, intake, spool))
         return scp
 
     yield start
-    for scp, intake in started:
+    for scp, intake, spool in started:
         scp.stop()
         intake.close()
+        spool.close()

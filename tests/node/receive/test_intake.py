@@ -19,9 +19,11 @@ STUDY = "1.2.826.0.1.6"
 
 @pytest.fixture
 def intake(storage, index):
-    taking = Intake(Spool.open(storage), index)
+    spool = Spool.open(storage)
+    taking = Intake(spool, index)
     yield taking
     taking.close()
+    spool.close()
 
 
 def keep(intake: Intake, draft: Draft, number: int, size_bytes: int, piece: int = 2**16) -> bytes:
