@@ -90,12 +90,17 @@ class Deliverer:
             patience=self._patience,
             jitter=random.random(),  # noqa: S311  spreads load, guards nothing
         )
+        state, reason = decision.state, answer.text
+        if state is DeliveryState.REFUSED:
+            instead = self._step_down(row)
+            if instead is not None:
+                state, reason = DeliveryState.STOOD_IN, f"{reason}; {instead} stands in for it"
         ledger.settle(
             self._index,
             row,
-            state=decision.state,
+            state=state,
             status=answer.status,
-            reason=answer.text,
+            reason=reason,
             next_try_s=decision.next_try_s,
             now_s=now_s,
         )
@@ -104,14 +109,12 @@ class Deliverer:
             row.kind,
             row.sop_instance_uid,
             row.destination,
-            decision.state,
-            f" ({answer.text})" if answer.text else "",
+            state,
+            f" ({reason})" if reason else "",
         )
-        if decision.state is DeliveryState.REFUSED:
-            self._step_down(row)
 
-    def _step_down(self, refused: Delivery) -> None:
-        """Release what stands in for a refused object, down the ladder to the first that exists."""
+    def _step_down(self, refused: Delivery) -> str | None:
+        """Let go what stands in for a refused object: the first rung of the ladder that exists."""
         below = STANDS_IN.get(refused.kind)
         while below is not None:
             if ledger.stand_in(self._index, refused, below, self._clock()):
@@ -121,5 +124,6 @@ class Deliverer:
                     refused.destination,
                     refused.kind,
                 )
-                return
+                return below
             below = STANDS_IN.get(below)
+        return None

@@ -31,8 +31,10 @@ class DeliveryState(StrEnum):
     HELD = "held"
     """Sent only if the destination refuses what it stands in for; a rejection note, once the
     destination has the results that replace what it rejects."""
+    STOOD_IN = "stood-in"
+    """Refused, and what stands in for it goes or is there."""
     REFUSED = "refused"
-    """Waits for a person: trying again cannot help."""
+    """Waits for a person: trying again cannot help, and nothing stands in."""
     EXPIRED = "expired"
     """Waits for a person: tried for as long as the configuration says."""
     SUPERSEDED = "superseded"
@@ -229,7 +231,12 @@ def stand_in(index: sa.Engine, refused: Delivery, kind: str, now_s: float) -> bo
 
 def retry_deliveries(index: sa.Engine, study_uid: str, now_s: float) -> int:
     """Send again what was given up or waits long, because a person asks for it; counts them."""
-    states = (DeliveryState.PENDING, DeliveryState.REFUSED, DeliveryState.EXPIRED)
+    states = (
+        DeliveryState.PENDING,
+        DeliveryState.STOOD_IN,
+        DeliveryState.REFUSED,
+        DeliveryState.EXPIRED,
+    )
     return _change_study(
         index,
         study_uid,

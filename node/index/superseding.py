@@ -16,6 +16,7 @@ from node.index.tables import reading
 _WANTED = (
     DeliveryState.PENDING,
     DeliveryState.STORED,
+    DeliveryState.STOOD_IN,
     DeliveryState.REFUSED,
     DeliveryState.EXPIRED,
 )

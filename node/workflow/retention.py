@@ -18,7 +18,6 @@ from node.index.confirmations import Confirmation
 from node.index.jobs import Job, JobState
 from node.index.ledger import REJECTION, Delivery, DeliveryState
 from node.index.retirement import Candidate
-from node.representation import STANDS_IN
 from node.spool import Spool
 from node.workflow.folders import Folders
 
@@ -76,7 +75,7 @@ def why_kept(study: Candidate, destinations: Mapping[str, Destination]) -> str |
     if study.job.verdict == "analysed" and not _has_arrived(study.job, study.deliveries):
         return "no destination has its results"
     for row in study.deliveries:
-        reason = _why_open(row, study.deliveries, destinations.get(row.destination))
+        reason = _why_open(row, destinations.get(row.destination))
         if reason is not None:
             return f"{row.kind} to {row.destination}: {reason}"
     return None
@@ -89,31 +88,12 @@ def _has_arrived(job: Job, rows: Sequence[Delivery]) -> bool:
     )
 
 
-def _why_open(
-    row: Delivery, rows: Sequence[Delivery], destination: Destination | None
-) -> str | None:
+def _why_open(row: Delivery, destination: Destination | None) -> str | None:
     """Say what is still to be done for a delivery; None: nothing."""
     if row.state is DeliveryState.STORED:
         asked = destination is not None and destination.confirm != "none" and row.kind != REJECTION
         return "not confirmed" if asked and row.confirmation != Confirmation.CONFIRMED else None
-    if row.state is DeliveryState.REFUSED:
-        return None if _stood_in_for(row, rows) else row.state
     if row.state is DeliveryState.HELD:
         return "held" if row.kind == REJECTION else None
-    return None if row.state is DeliveryState.SUPERSEDED else row.state
-
-
-def _stood_in_for(refused: Delivery, rows: Sequence[Delivery]) -> bool:
-    """Whether something further down the ladder is stored instead."""
-    stored = {
-        row.kind
-        for row in rows
-        if row.state is DeliveryState.STORED
-        and (row.destination, row.revision) == (refused.destination, refused.revision)
-    }
-    below = STANDS_IN.get(refused.kind)
-    while below is not None:
-        if below in stored:
-            return True
-        below = STANDS_IN.get(below)
-    return False
+    settled = (DeliveryState.SUPERSEDED, DeliveryState.STOOD_IN)
+    return None if row.state in settled else row.state

@@ -85,12 +85,12 @@ def test_out_of_resources_is_tried_again_and_a_refusal_is_not(ship):
     shipping.attempt()
     assert shipping.states == {
         "parametric-map": DeliveryState.PENDING,
-        "mbf-mr": DeliveryState.REFUSED,
+        "mbf-mr": DeliveryState.STOOD_IN,
         "pictures": DeliveryState.PENDING,
     }
     shipping.pacs.answer = lambda _: 0x0000
     shipping.attempt()
-    assert shipping.rows["mbf-mr"].state is DeliveryState.REFUSED
+    assert shipping.rows["mbf-mr"].state is DeliveryState.STOOD_IN
     assert shipping.rows["pictures"].attempts == 2
     assert len(shipping.pacs.stored) == 2
 
@@ -108,8 +108,8 @@ def test_without_a_context_the_next_rung_of_the_ladder_is_sent(ship):
     while shipping.attempt():
         pass
     assert shipping.states == {
-        "parametric-map": DeliveryState.REFUSED,
-        "mbf-mr": DeliveryState.REFUSED,
+        "parametric-map": DeliveryState.STOOD_IN,
+        "mbf-mr": DeliveryState.STOOD_IN,
         "pictures": DeliveryState.STORED,
     }
     assert "no presentation context" in shipping.rows["parametric-map"].reason
@@ -122,7 +122,7 @@ def test_a_pacs_that_knows_only_mr_and_pictures_in_implicit_vr_gets_what_it_can_
     while shipping.attempt():
         pass
     assert shipping.states == {
-        "parametric-map": DeliveryState.REFUSED,
+        "parametric-map": DeliveryState.STOOD_IN,
         "mbf-mr": DeliveryState.STORED,
         "pictures": DeliveryState.STORED,
     }

@@ -225,7 +225,7 @@ PACS = {"pacs": Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port
         (DeliveryState.EXPIRED, "pictures", False),
         (DeliveryState.CANCELLED, "pictures", False),
         (DeliveryState.REFUSED, "pictures", False),
-        (DeliveryState.REFUSED, "parametric-map", True),  # the derived MR series stands in
+        (DeliveryState.STOOD_IN, "parametric-map", True),
     ],
 )
 def test_each_row_of_the_ledger_must_be_settled(kept, state, kind, may_go):

@@ -112,7 +112,7 @@ def test_a_pacs_that_knows_mr_and_pictures_gets_all_it_can_show(deliver, analyse
     shipping = deliver([MRImageStorage, SecondaryCaptureImageStorage])
     found = states(shipping)
     for kind in ("parametric-map", "segmentation", "report"):
-        assert set(found[kind]) == {DeliveryState.REFUSED}, kind
+        assert set(found[kind]) == {DeliveryState.STOOD_IN}, kind
     assert stored_once(shipping, {"reference", "mbf-mr", "motion", "pictures"}, analysed)
 
 
@@ -126,16 +126,25 @@ def test_what_it_stores_in_its_own_syntax_is_what_was_made(deliver, analysed):
 
 
 @pytest.mark.parametrize(
-    ("contexts", "wanted", "kinds"),
+    ("contexts", "wanted", "kinds", "asks_a_person"),
     [
-        ([MRImageStorage, SecondaryCaptureImageStorage], ["parametric-map"], {"mbf-mr"}),
-        ([SecondaryCaptureImageStorage], ["parametric-map"], {"pictures"}),
-        ([SecondaryCaptureImageStorage], ["segmentation", "report"], {"pictures"}),
-        ([ParametricMapStorage, SegmentationStorage], ["parametric-map"], {"parametric-map"}),
-        ([MRImageStorage], ["reference", "report"], {"reference"}),
+        ([MRImageStorage, SecondaryCaptureImageStorage], ["parametric-map"], {"mbf-mr"}, False),
+        ([SecondaryCaptureImageStorage], ["parametric-map"], {"pictures"}, False),
+        ([SecondaryCaptureImageStorage], ["segmentation", "report"], {"pictures"}, False),
+        (
+            [ParametricMapStorage, SegmentationStorage],
+            ["parametric-map"],
+            {"parametric-map"},
+            False,
+        ),
+        ([MRImageStorage], ["reference", "report"], {"reference"}, True),
     ],
 )
-def test_the_ladder_leads_to_the_first_rung_that_holds(deliver, analysed, contexts, wanted, kinds):
+def test_the_ladder_leads_to_the_first_rung_that_holds(
+    deliver, analysed, contexts, wanted, kinds, asks_a_person
+):
     shipping = deliver(contexts, objects=wanted)
     assert stored_once(shipping, kinds, analysed)
-    assert DeliveryState.PENDING not in {row.state for row in shipping.all_rows}
+    left = {row.state for row in shipping.all_rows}
+    assert DeliveryState.PENDING not in left
+    assert (DeliveryState.REFUSED in left) is asks_a_person
