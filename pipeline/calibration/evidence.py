@@ -20,7 +20,7 @@ from pipeline.study import FirstPass, FloatArray, InputKind, Physics, Readout
 REGION_ERROR: Final = 0.05
 """Relative error of the mean signal of a region before the bolus, in each slice."""
 
-COMMON_ERROR: Final = 0.02
+COMMON_ERROR: Final = 0.04
 """The same, of what is wrong in all slices alike."""
 
 CEILING_ERROR: Final = 0.04
