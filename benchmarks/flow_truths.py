@@ -1,26 +1,33 @@
-"""Hearts whose blood flow is known: curves from models that the product does not fit.
+"""Hearts whose blood flow is known; all but the last are of models that the product does not fit.
 
 `phantom`      what the digital phantom makes: circulation, coronary dispersion, capillaries of
                unequal flow, exchange that changes with flow, all drawn from the seed;
 `paths`        axially dispersed capillaries (tanks in series) of unequal length and permeability
                behind an artery: neither plug flow nor equal, nor log-normal in anything;
-`capillary`    one plug-flow capillary stepped on a fine grid, without any dispersion: what BTEX
-               itself assumes, and simpler than life.
+`capillary`    one plug-flow capillary stepped on a fine grid, without any dispersion: simpler than
+               life;
+`prior`        what the default model itself takes hearts to be, drawn from its own prior: says
+               nothing about the model, and all about its standard deviations.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
+import torch
 from scipy.linalg import expm
 from scipy.stats import gamma, norm
 
 from pipeline.bolus import find_landmarks
+from pipeline.fit.convolution import Convolution
+from pipeline.fit.models import BTEX
+from pipeline.fit.problem import Problem
 from pipeline.phantom.blood import blood_curves, draw_circulation
 from pipeline.phantom.exchange import TissueKinetics, tissue_curves
 from pipeline.phantom.flow import LEVELS_ML_MIN_G, myocardial_kinetics
 from pipeline.result import InputFunction
 from pipeline.study import FloatArray, State
+from pipeline.units import impulse_response_at_zero_per_s as per_second
 from tests.kinetic_truth import (
     DENSITY_G_ML,
     HAEMATOCRIT,
@@ -128,10 +135,25 @@ def paths(seed: int) -> Heart:
     )
 
 
+def prior(seed: int) -> Heart:
+    heart, rng = phantom(seed), np.random.default_rng(50 + seed)
+    problem = Problem(BTEX, BTEX.prior, Convolution(heart.blood, heart.time_s), HAEMATOCRIT)
+    mean, spread = np.array(BTEX.prior.mean), np.array(BTEX.prior.spread)
+    local = np.array([*(one.local_spread for one in BTEX.parameters), BTEX.delay.local_spread_s])
+    shared = local < spread
+    here = mean + np.where(shared, spread, 0.0) * rng.standard_normal(mean.size)
+    position = here + local * rng.standard_normal((N_SEGMENTS, mean.size))
+    position[:, 0] = np.log(per_second(1.0) * heart.flows_ml_min_g)
+    bounds = problem.lowest.numpy(), problem.highest.numpy()
+    curves = problem.curves(torch.as_tensor(np.clip(position, *bounds), dtype=torch.float32))
+    return replace(heart, curves_mmol_l=curves.numpy().astype(float))
+
+
 TRUTHS: dict[str, Callable[[int], Heart]] = {
     "phantom": phantom,
     "paths": paths,
     "capillary": capillary,
+    "prior": prior,
 }
 
 

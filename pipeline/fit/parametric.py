@@ -21,6 +21,12 @@ OUTLIER_SCORE = 3.5
 _NOISE_START_SHARE = 0.05
 """Noise that the first fit assumes, as share of the curve's height; then it is measured."""
 
+_UNLIKELY = 20.0
+"""Distance from the prior, in squared standard deviations, at which another valley is looked for."""
+
+_SECOND_SEARCHES = 8
+"""So many starts are followed then."""
+
 _MEASUREMENTS = 2
 """Where the first fit assumed too much noise, the prior has drawn it away from the data, and the
 first residuals are too large."""
@@ -80,15 +86,29 @@ class Parametric:
         )
 
     def _search(self, data: Tensor) -> Search:
-        """Lowest of the valleys that the best starts lead to."""
+        """Follow the best start, and more of them where what it leads to is unlikely."""
         weight = _assumed_weight(data)
-        starts = self._starts.nearest(data, weight, self._model.n_searches)
-        ends = [solve(self._problem, data, weight, start) for start in starts]
-        if len(ends) == 1:
-            return ends[0]
-        lowest = torch.stack([end.cost for end in ends]).argmin(dim=0)
-        best = torch.stack([end.position for end in ends])[lowest, torch.arange(len(data))]
-        return solve(self._problem, data, weight, linearise(self._problem, best))
+        search = self._lowest(data, weight, self._model.n_searches)
+        position = search.near.position
+        doubtful = self._problem.prior_cost(position) > _UNLIKELY
+        doubtful |= (position[:, 0] <= self._problem.lowest[0]) | (
+            position[:, 0] >= self._problem.highest[0]
+        )
+        if self._model.n_searches == 1 and doubtful.any():
+            rows = doubtful.nonzero()[:, 0]
+            again = self._lowest(data[rows], weight[rows], _SECOND_SEARCHES)
+            better = again.cost < search.cost[rows]
+            search.put(rows[better], again, better)
+        return search
+
+    def _lowest(self, data: Tensor, weight: Tensor, n_searches: int) -> Search:
+        starts = self._starts.nearest(data, weight, n_searches)
+        best = solve(self._problem, data, weight, starts[0])
+        for start in starts[1:]:
+            other = solve(self._problem, data, weight, start)
+            better = other.cost < best.cost
+            best.put(better.nonzero()[:, 0], other, better)
+        return best
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -49,6 +49,12 @@ class Linearisation:
             position=self.position[chosen], values=self.values[chosen], slopes=self.slopes[chosen]
         )
 
+    def put(self, rows: Rows, other: "Linearisation") -> None:
+        """Overwrite `rows` by those of another."""
+        self.position[rows] = other.position
+        self.values[rows] = other.values
+        self.slopes[rows] = other.slopes
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Search:
@@ -73,6 +79,15 @@ class Search:
     def residual(self) -> Tensor:
         """Data less model [curve, time]."""
         return self.data - self.near.values
+
+    def put(self, rows: Tensor, other: "Search", chosen: Tensor) -> None:
+        """Overwrite `rows` by the `chosen` of another search of the same curves."""
+        self.cost[rows] = other.cost[chosen]
+        self.position[rows] = other.position[chosen]
+        self.precision[rows] = other.precision[chosen]
+        self.gradient[rows] = other.gradient[chosen]
+        self.damping[rows] = other.damping[chosen]
+        self.near.put(rows, other.near.rows(chosen))
 
 
 def linearise(problem: Problem, position: Tensor) -> Linearisation:
@@ -170,9 +185,7 @@ def _visit(problem: Problem, search: Search, rows: Tensor, there: Tensor) -> Ten
         rows, found, cost = rows[better], found.rows(better), cost[better]
     search.cost[rows] = cost
     search.position[rows] = found.position
-    search.near.position[rows] = found.position
-    search.near.values[rows] = found.values
-    search.near.slopes[rows] = found.slopes
+    search.near.put(rows, found)
     _weigh(problem, search, rows, found)
     return moving
 
