@@ -22,7 +22,7 @@ _NOISE_START_SHARE = 0.05
 """Noise that the first fit assumes, as share of the curve's height; then it is measured."""
 
 _UNLIKELY = 20.0
-"""Distance from the prior, in squared standard deviations, at which another valley is looked for."""
+"""Squared standard deviations from the prior at which another valley is looked for."""
 
 _SECOND_SEARCHES = 8
 """So many starts are followed then."""

@@ -165,10 +165,10 @@ def _propose(problem: Problem, search: Search, rows: Tensor) -> tuple[Tensor, Te
         damped *= free[:, :, None] * free[:, None]
         damped.diagonal(dim1=1, dim2=2).copy_(diagonal)
         gradient *= free
-    step = torch.linalg.solve(damped, gradient).to(DTYPE).clamp_(-_LARGEST_STEP, _LARGEST_STEP)
-    whole = position + step
-    trial = whole.clamp(problem.lowest, problem.highest)
+    step = torch.linalg.solve(damped, gradient)
     promised = (step * gradient).sum(dim=1)
+    whole = position + step.to(DTYPE).clamp_(-_LARGEST_STEP, _LARGEST_STEP)
+    trial = whole.clamp(problem.lowest, problem.highest)
     return trial, (promised > _TOLERANCE) | (trial != whole).any(dim=1)
 
 
