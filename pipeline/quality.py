@@ -41,9 +41,6 @@ USUAL_OUTPUT_L_MIN_KG: Final = {
 PLAUSIBLE_FLOW_ML_MIN_G: Final = (0.1, 6.0)
 """Median of the segments; no living myocardium is known outside."""
 
-CARDIAC_OUTPUT_L_MIN_KG: Final = {Severity.WITHHOLD: (0.015, 0.5), Severity.WARNING: (0.03, 0.25)}
-"""About 0.07 at rest and twice that under stress; the worse limits are never met in life."""
-
 SAID_FOR_THE_STUDY: Final = ("t1_blood_s", "t1_myocardium_s")
 """Has a finding of its own (`native_t1`)."""
 
@@ -61,7 +58,6 @@ def first_pass_findings(
     """Everything worth saying about one first pass, worst first."""
     findings = [
         *input_findings(input_function),
-        *circulation_findings(input_function, first_pass.physics.dose_mmol_kg),
         *peak_findings(first_pass.physics.dose_mmol_kg, input_function),
         *output_findings(first_pass.physics.dose_mmol_kg, first_pass.state, input_function),
         *order_findings(
@@ -168,7 +164,7 @@ def output_findings(
                 "checked against it.",
             )
         ]
-    output = 60.0 * dose_mmol_kg / _first_pass_area(input_function)
+    output = SECONDS_PER_MINUTE * dose_mmol_kg / _first_pass_area(input_function)
     low, high = POSSIBLE_OUTPUT_L_MIN_KG
     usual_low, usual_high = USUAL_OUTPUT_L_MIN_KG[state]
     if usual_low <= output <= usual_high:
@@ -192,34 +188,6 @@ def _first_pass_area(input_function: InputFunction) -> float:
     )
     area = np.trapezoid(input_function.concentration_mmol_l[inside], input_function.time_s[inside])
     return max(float(area), 1e-9)
-
-
-def circulation_findings(
-    input_function: InputFunction, dose_mmol_kg: float | None
-) -> list[Finding]:
-    """Cardiac output that the area of the first pass implies (Stewart and Hamilton).
-
-    Output per body weight is dose over area; an output that no patient has means that the height
-    of the input function, and with it every flow, is wrong by the same factor.
-    """
-    if dose_mmol_kg is None:
-        return []
-    time_s = input_function.time_s
-    passing = (time_s >= input_function.arrival_s) & (time_s <= input_function.first_pass_end_s)
-    area = float(np.trapezoid(input_function.concentration_mmol_l[passing], time_s[passing]))
-    output = SECONDS_PER_MINUTE * dose_mmol_kg / area if area > 0.0 else float("inf")
-    for severity, (low, high) in CARDIAC_OUTPUT_L_MIN_KG.items():
-        if not low <= output <= high:
-            return [
-                Finding(
-                    code="cardiac-output-implausible",
-                    severity=severity,
-                    sentence="The input function implies a cardiac output of "
-                    f"{output:.3f} L/min per kg body weight: its height, and all flows with it, "
-                    "are doubtful.",
-                )
-            ]
-    return []
 
 
 def order_findings(transit_s: float | None) -> list[Finding]:

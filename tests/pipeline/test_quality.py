@@ -67,15 +67,6 @@ def test_an_unknown_dose_is_said():
     assert found == {"dose-unknown": Severity.NOTE}
 
 
-def test_an_input_function_that_no_heart_could_make_is_doubted_and_then_withheld():
-    curve = blood_curve(TIME_S)
-    assert quality.circulation_findings(input_of(curve), 0.05) == []
-    assert quality.circulation_findings(input_of(curve), None) == []
-    for factor, severity in ((0.2, Severity.WARNING), (0.05, Severity.WITHHOLD)):
-        found = codes(quality.circulation_findings(input_of(factor * curve), 0.05))
-        assert found == {"cardiac-output-implausible": severity}
-
-
 def test_a_peak_twice_too_high_for_the_dose_is_doubted_and_a_usual_one_is_not():
     found = [
         codes(quality.peak_findings(0.05, input_of(blood_curve(TIME_S, peak_mmol_l=peak))))
