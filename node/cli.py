@@ -1,7 +1,7 @@
 """The `perfusion-node` command: arguments in, exit codes out.
 
 0: done; 1: failed; 2: usage or configuration; 3: nothing to analyse; 4: withheld; 5: the disk is
-full, a later try may find room.
+full; 6: out of memory. After the last two a later try may go better.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from node import commands
-from node.errors import NodeError, NoRoomError, is_for_want_of_room
+from node.errors import NodeError, NoRoomError, OutOfMemoryError, is_for_want_of_room
 from node.lifeline import follow_parent
 
 COMMANDS = tuple(sorted(module.name for module in pkgutil.iter_modules(commands.__path__)))
@@ -39,6 +39,8 @@ def guarded(work: Callable[[], int]) -> int:
         if not isinstance(error, NodeError):
             raise
         return _said(error)
+    except MemoryError:
+        return _said(OutOfMemoryError("out of memory"))
     except KeyboardInterrupt:
         return 130
     return exit_code

@@ -47,6 +47,13 @@ class NoRoomError(NodeError):
     retry_helps = True
 
 
+class OutOfMemoryError(NodeError):
+    """Memory was refused: a later try may get it."""
+
+    exit_code = 6
+    retry_helps = True
+
+
 def is_for_want_of_room(error: BaseException | None) -> bool:
     """Whether an error comes from a full disk, through whatever hands it went."""
     while error is not None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from node.errors import NoRoomError
+from node.errors import NoRoomError, OutOfMemoryError
 from node.lifeline import PARENT
 
 COMMAND: tuple[str, ...] = (sys.executable, "-m", "node", "process")
@@ -108,6 +108,8 @@ def _outcome(exit_code: int, answer_file: Path) -> Outcome:
         return Outcome(answer=None, failure=f"the analysis was ended by {name}", repeat_helps=True)
     if exit_code == NoRoomError.exit_code:
         return NO_ROOM
+    if exit_code == OutOfMemoryError.exit_code:
+        return Outcome(answer=None, failure="the analysis ran out of memory", repeat_helps=True)
     if exit_code not in EXPECTED_EXITS:
         failure = f"the analysis failed with exit code {exit_code}; its log has the cause"
         return Outcome(answer=None, failure=failure, repeat_helps=False)

@@ -69,6 +69,10 @@ class Bench:
         self.folder = folder
         self.audit = AuditTrail(self.config.audit, self.config.storage, ae_title="PERFUSION")
 
+    def be_patient(self):
+        analysis = self.config.analysis.model_copy(update={"timeout_s": 50.0})
+        self.config = self.config.model_copy(update={"analysis": analysis})
+
     def arrive(self, number):
         file = f"{number}.dcm"
         self.spool.path(file).write_bytes(b"image")
@@ -174,6 +178,20 @@ def test_an_analysis_killed_for_memory_is_repeated_and_then_given_up(bench):
     assert "SIGKILL" in job.reason
 
 
+def test_an_analysis_that_is_refused_memory_is_repeated_and_then_given_up(bench):
+    greedy = (
+        "import resource, sys; from node.cli import guarded; "
+        "resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)); "
+        "sys.exit(guarded(lambda: len(bytearray(2**31))))"
+    )
+    bench.be_patient()
+    for attempt in range(CRASHES_REPEATED):
+        job = bench.analyse(greedy)
+        assert (job.state, job.attempt) == (JobState.QUEUED, attempt + 1)
+    job = bench.analyse(greedy)
+    assert (job.state, job.reason) == (JobState.FAILED, "the analysis ran out of memory")
+
+
 def test_an_analysis_without_room_waits_as_long_as_it_takes_and_leaves_nothing(bench, tmp_path):
     full = WRITES + "sys.exit(5)"
     for attempt in range(3 * CRASHES_REPEATED):
@@ -213,9 +231,7 @@ def test_what_else_the_disk_refuses_is_no_want_of_room(bench, monkeypatch):
 
 def test_a_cancelled_analysis_is_ended_and_stays_cancelled(bench):
     began_s = time.monotonic()
-    bench.config = bench.config.model_copy(
-        update={"analysis": bench.config.analysis.model_copy(update={"timeout_s": 50.0})}
-    )
+    bench.be_patient()
     person = threading.Timer(0.5, jobs.cancel_job, (bench.index, STUDY, 1, bench.now_s))
     person.start()
     job = bench.analyse("import time; time.sleep(60)")
