@@ -48,7 +48,8 @@ def main() -> int:
     objects = []
     results = {kind: result(images[0], uids, kind, sop_class) for kind, sop_class in OBJECTS}
     if arguments.replaces:
-        results["rejection"] = note(images[0], uids, arguments.replaces[-1], results)
+        for made in notes(images[0], uids, arguments.replaces[-1], results):
+            results["rejection"] = made
     for kind, made in results.items():
         made.save_as(arguments.out / f"{kind}.dcm", enforce_file_format=True)
         objects.append(
@@ -93,8 +94,10 @@ def result(image: Dataset, uids: list[str], kind: str, sop_class: str) -> Datase
     return made
 
 
-def note(image: Dataset, uids: list[str], earlier: Path, made: dict[str, Dataset]) -> Dataset:
-    """The note that rejects earlier results, as the real analysis makes it."""
+def notes(
+    image: Dataset, uids: list[str], earlier: Path, made: dict[str, Dataset]
+) -> list[Dataset]:
+    """The note that rejects earlier results, as the real analysis makes it, where it makes one."""
     from node.dicom_write.earlier import Replacing, read_earlier
     from node.dicom_write.provenance import Provenance
     from node.dicom_write.rejection import encode_rejection
@@ -108,8 +111,7 @@ def note(image: Dataset, uids: list[str], earlier: Path, made: dict[str, Dataset
         series_number_base=9000,
         replacing=Replacing(latest=read_earlier(earlier)),
     )
-    [note] = encode_rejection(provenance, list(made.values()))
-    return note
+    return encode_rejection(provenance, list(made.values()))
 
 
 if __name__ == "__main__":

@@ -115,3 +115,29 @@ def confirmations(node) -> list[str]:
     rows = connection.execute("SELECT confirmation FROM delivery").fetchall()
     connection.close()
     return [row[0] for row in rows]
+
+
+def test_a_delivered_study_is_deleted_and_sends_nothing_twice_when_it_comes_again(tmp_path, pacs):
+    days = 2.0 / 86400
+    node = Node(
+        tmp_path,
+        storage={"directory": str(tmp_path / "state"), "delete_after_days": days},
+        delivery={"destinations": [destination(pacs)], "first_retry_s": 0.5},
+    )
+    node.start().wait_until_ready()
+    images = study_of(4, seed="deleted")
+    try:
+        send(node.port, images)
+        wait_for(lambda: len(pacs.stored) == 3, "three results")
+        wait_for(lambda: node.said("revision 1: done"), "the end of the analysis")
+        node.stop()
+        time.sleep(3)  # until the study is old enough; a worker looks at its start
+        node.start()
+        wait_for(lambda: node.said("4 images and their results deleted"), "the deletion")
+        assert list((tmp_path / "state" / "spool").rglob("*.dcm")) == []
+        send(node.port, images)
+        wait_for(lambda: node.said("revision 2: done"), "the second analysis")
+        time.sleep(2)  # as long as a second delivery would need to show
+        assert set(pacs.offered.values()) == {1}
+    finally:
+        node.stop()

@@ -10,7 +10,7 @@ from node.deliver.rejection import release_notes
 from node.index import entry, ledger
 from node.index.ledger import DeliveryState, Result
 from node.representation import first_states
-from tests.end_to_end.analysis import OBJECTS, note, result
+from tests.end_to_end.analysis import OBJECTS, notes, result
 from tests.peers import Node, Pacs, send, study_of, wait_for
 from tests.shipping import KINDS, Shipping
 
@@ -46,7 +46,7 @@ class Study:
         folder = self.results / f"revision-{revision}"
         folder.mkdir()
         earlier = self.results / ("a" if revision == 2 else f"revision-{revision - 1}")
-        made["rejection"] = note(images[0], uids, earlier, made)
+        (made["rejection"],) = notes(images[0], uids, earlier, made)
         for kind, dataset in made.items():
             dataset.save_as(folder / f"{kind}.dcm", enforce_file_format=True)
         wanted = self.shipping.config.delivery.destinations[0].objects
@@ -260,7 +260,7 @@ def test_a_destination_that_wants_nothing_of_the_new_results_hears_that_the_old_
 
 def only_note(study) -> Result:
     images = study_of(9, seed="shipping")
-    dataset = note(images[0], ["1.2"], study.results / "a", {})
+    (dataset,) = notes(images[0], ["1.2"], study.results / "a", {})
     dataset.save_as(study.results / "a" / "rejection.dcm", enforce_file_format=True)
     return Result(
         sop_instance_uid=str(dataset.SOPInstanceUID),
