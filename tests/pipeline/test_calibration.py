@@ -58,7 +58,7 @@ def test_a_single_readout_leaves_more_open_than_two():
     truth = blood_curve(TIME_S, peak_mmol_l=7.0)
     one = measured(first_pass_of(LONG, slice_of(LONG, truth, noise=0.01)))
     two = measured(two_readouts(1.0))
-    assert two.flow_spread < 0.15 < one.flow_spread
+    assert two.flow_spread < 0.17 < one.flow_spread
 
 
 def test_an_efficiency_that_is_known_stays():
