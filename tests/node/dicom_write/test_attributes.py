@@ -9,11 +9,15 @@ from copy import deepcopy
 
 import pytest
 from pydicom.uid import (
+    KeyObjectSelectionDocumentStorage,
     MRImageStorage,
     ParametricMapStorage,
     SecondaryCaptureImageStorage,
     SegmentationStorage,
 )
+
+from node.dicom_write import encode_results
+from node.dicom_write.earlier import EarlierResults, Replacing
 
 ALSO_CHECKED = ("frame-of-reference", "common-instance-reference", "floating-point-image-pixel")
 """Conditional modules whose condition our images meet."""
@@ -87,6 +91,21 @@ def test_no_mandatory_attribute_is_missing(objects, tables):
     assert {one.SeriesDescription: missing(one, tables) for one in one_a_series} == {
         one.SeriesDescription: [] for one in one_a_series
     }
+
+
+def test_no_mandatory_attribute_of_a_rejection_note_is_missing(case, tables):
+    few = case.only("report", "mbf-mr")
+    earlier = EarlierResults(name="revision 1", objects=tuple(few.encode()))
+    made = encode_results(
+        few.result,
+        few.read,
+        few.config,
+        version="0.1.1",
+        settings=few.settings,
+        replacing=Replacing(latest=earlier),
+    )
+    [note] = [one for one in made if one.SOPClassUID == KeyObjectSelectionDocumentStorage]
+    assert missing(note, tables) == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Later results replace earlier ones so that nobody can take the old ones for the new."""
 
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -187,6 +188,19 @@ def test_note_and_report_pass_dciodvfy(short, kept, verify, tmp_path):
     assert verify(note) == []
     assert verify(report_of(second)) == []
     assert dcmread(tmp_path / "object.dcm").SOPInstanceUID == report_of(second).SOPInstanceUID
+
+
+def test_dcmtk_reads_the_note(short, kept, program, tmp_path):
+    [note] = notes(encode(corrected(short), [kept(1, encode(short))]))
+    note.save_as(tmp_path / "note.dcm", enforce_file_format=True)
+    said = subprocess.run(
+        [program("dsrdump"), tmp_path / "note.dcm"], capture_output=True, check=True
+    )
+    words = said.stdout.decode("latin-1")
+    assert "Rejected for Quality Reasons" in words
+    assert words.count("contains IMAGE") + words.count("contains COMPOSITE") == len(
+        rejected_by(note)
+    )
 
 
 def test_the_note_says_what_it_is(short, kept):
