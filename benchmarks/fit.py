@@ -1,7 +1,7 @@
 """Measures the fit: how right against flows that are known, how long, and against what peers.
 
-    python benchmarks/fit.py accuracy [--seeds 20] [--cnr 10 20 30] [--models btex fermi ...]
-    python benchmarks/fit.py speed [--pixels 15000] [--peer-pixels 40]
+    python -m benchmarks.fit accuracy [--seeds 20] [--cnr 10 20 30] [--models btex fermi ...]
+    python -m benchmarks.fit speed [--pixels 15000] [--peer-pixels 40]
 
 `accuracy` prints bias, limits of agreement and ICC of segments, the error of pixels, and how many
 truths lie within one standard deviation, for every model against every truth of `flow_truths.py`.
@@ -10,19 +10,14 @@ truths lie within one standard deviation, for every model against every truth of
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import fit_peers
-from flow_truths import TRUTHS, Heart
-
+from benchmarks import fit_peers
+from benchmarks.flow_truths import TRUTHS, Heart
 from pipeline.fit import FlowFit, fit_flow, learned_prior
 from pipeline.fit.convolution import Convolution
 from pipeline.fit.models import BTEX
