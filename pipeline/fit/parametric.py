@@ -21,6 +21,7 @@ OUTLIER_SCORE = 3.5
 _NOISE_START_SHARE = 0.05
 """Noise that the first fit assumes, as share of the curve's height; then it is measured."""
 
+_RIM_SPREADS = 2.5
 _UNLIKELY = 20.0
 """Squared standard deviations from the prior at which another valley is looked for."""
 
@@ -57,7 +58,7 @@ class Parametric:
         self._model, self._window = model, window
         self._problem = Problem(model, prior, inside, haematocrit)
         self._whole = Problem(model, prior, everywhere, haematocrit)
-        self._starts = _starts(self._problem)
+        self._starts = _starts(self._problem, model)
 
     def fit(self, data: Tensor) -> BatchFit:
         """Fit with an assumed noise, measure the noise, drop outlier frames, fit again."""
@@ -135,10 +136,17 @@ class _Starts:
         return [self.near.rows(index) for index in torch.cat(found).T]
 
 
-def _starts(problem: Problem) -> _Starts:
-    """Evenly scattered positions: any flow, all else within a standard deviation of the prior."""
+def _starts(problem: Problem, model: Model) -> _Starts:
+    """Evenly scattered positions: any flow, all else within a standard deviation of the prior.
+
+    Cavity blood reaches further up, because at the rim of the wall there is much of it.
+    """
     lowest = torch.maximum(problem.prior_mean - problem.prior_spread, problem.lowest)
-    highest = torch.minimum(problem.prior_mean + problem.prior_spread, problem.highest)
+    highest = problem.prior_mean + problem.prior_spread
+    for index, one in enumerate(model.parameters):
+        if one.name == model.spill:
+            highest[index] = problem.prior_mean[index] + _RIM_SPREADS * problem.prior_spread[index]
+    highest = torch.minimum(highest, problem.highest)
     lowest[0], highest[0] = problem.lowest[0], problem.highest[0]
     scattered = qmc.Sobol(lowest.numel(), scramble=False).random_base2(LOG2_STARTS)
     position = lowest + torch.as_tensor(scattered, dtype=DTYPE) * (highest - lowest)
