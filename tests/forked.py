@@ -9,15 +9,19 @@ import functools
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Self
 
 from node import audit, lifeline, service, worker
 from node.commands import receive
@@ -26,6 +30,8 @@ from node.index import tables
 from node.log_setup import set_up_logging
 from node.receive import call_back, scp
 from node.workflow import study, sweep
+from tests.peers import HERE, Node
+from tests.raw_sender import LostError, ReceiverProcess
 
 PRELOADED = (audit, tables, call_back, scp)  # what the commands import only when they run
 
@@ -33,7 +39,7 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
 
 
-def start(function: Callable[..., None], *arguments: object) -> multiprocessing.process.BaseProcess:
+def start(function: Callable[..., None], *arguments: object) -> BaseProcess:
     """Run a function of this module in a process of its own."""
     process = _CONTEXT.Process(target=function, args=arguments)
     process.start()
@@ -125,3 +131,72 @@ def _write_to(log: Path) -> None:
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     os.close(descriptor)
+
+
+class ForkedNode(Node):
+    """The same, with processes that start at once and pause shortly."""
+
+    def start(self) -> "ForkedNode":
+        analysis = [sys.executable, str(HERE / "analysis.py")]
+        self.log.touch()
+        self.process = Process(start(run_node, self.config, self.log, analysis, self.environment))
+        return self
+
+
+class Process:
+    """A forked process as if it were one of `subprocess`."""
+
+    def __init__(self, process: BaseProcess) -> None:
+        self._process = process
+        self.pid = process.pid or 0
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            raise subprocess.TimeoutExpired("a forked process", timeout or 0.0)
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+
+class ForkedReceiver(ReceiverProcess):
+    """The same, which listens at once because its imports are made already."""
+
+    def __init__(self, folder: Path, **receive: object) -> None:
+        super().__init__(folder, **receive)
+        self._log = folder / "receiver.log"
+        self._log.touch()
+
+    def start(self) -> Self:
+        """Start, and wait until it listens."""
+        said = self._log.stat().st_size
+        self.process = process = start(run_receiver, self._config, self._log)
+        while process.exitcode is None:
+            text = self._log.read_bytes()[said:].decode()
+            found = re.search(r"listening on 127\.0\.0\.1:(\d+) ", text)
+            if found:
+                self.port = int(found[1])
+                return self
+            time.sleep(0.002)
+        raise LostError(self._log.read_text())
+
+    def kill(self) -> None:
+        """End it as a power switch would: no signal handler runs."""
+        self.process.kill()
+        self.process.join()
+
+    def stop(self) -> None:
+        """End it in order, where it still runs."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.join(30)

@@ -11,7 +11,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import yaml
@@ -23,8 +22,6 @@ from pynetdicom.sop_class import (
     StudyRootQueryRetrieveInformationModelFind,
     Verification,
 )
-
-from tests import forked
 
 ROOT = Path(__file__).parents[1]
 HERE = ROOT / "tests" / "end_to_end"
@@ -203,7 +200,7 @@ class Node:
         self.log = folder / "node.log"
         self.environment: dict[str, str] = {}
         self.prefix: list[str] = []
-        self.process: subprocess.Popen | Process | None = None
+        self.process: subprocess.Popen | None = None
         self.config = folder / "config.yaml"
         settings = {
             "receive": {"host": "127.0.0.1", "port": self.port, "minimum_free_mb": 1},
@@ -280,44 +277,6 @@ def child_of(parent: int | None) -> int | None:
     return None
 
 
-class ForkedNode(Node):
-    """The same, with processes that start at once and pause shortly."""
-
-    def start(self) -> "ForkedNode":
-        analysis = [sys.executable, str(HERE / "analysis.py")]
-        self.log.touch()
-        self.process = Process(
-            forked.start(forked.run_node, self.config, self.log, analysis, self.environment)
-        )
-        return self
-
-
-class Process:
-    """A forked process as if it were one of `subprocess`."""
-
-    def __init__(self, process: BaseProcess) -> None:
-        self._process = process
-        self.pid = process.pid or 0
-
-    def poll(self) -> int | None:
-        return self._process.exitcode
-
-    def wait(self, timeout: float | None = None) -> int:
-        self._process.join(timeout)
-        if self._process.exitcode is None:
-            raise subprocess.TimeoutExpired("a forked process", timeout or 0.0)
-        return self._process.exitcode
-
-    def send_signal(self, number: int) -> None:
-        os.kill(self.pid, number)
-
-    def terminate(self) -> None:
-        self._process.terminate()
-
-    def kill(self) -> None:
-        self._process.kill()
-
-
 def wait_for(condition: Callable[[], object], what: str, timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -335,4 +294,4 @@ def destination(pacs: Pacs, **settings: object) -> dict[str, object]:
     }
 
 
-__all__ = ["ForkedNode", "Node", "Pacs", "destination", "send", "study_of", "threading", "wait_for"]
+__all__ = ["Node", "Pacs", "destination", "send", "study_of", "threading", "wait_for"]

@@ -6,13 +6,10 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Self
 
 import yaml
-
-from tests import forked
 
 ROOT = Path(__file__).parents[1]
 
@@ -217,36 +214,3 @@ class ReceiverProcess:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(timeout=30)
-
-
-class ForkedReceiver(ReceiverProcess):
-    """The same, which listens at once because its imports are made already."""
-
-    def __init__(self, folder: Path, **receive: object) -> None:
-        super().__init__(folder, **receive)
-        self._log = folder / "receiver.log"
-        self._log.touch()
-
-    def start(self) -> Self:
-        """Start, and wait until it listens."""
-        said = self._log.stat().st_size
-        self.process = process = forked.start(forked.run_receiver, self._config, self._log)
-        while process.exitcode is None:
-            text = self._log.read_bytes()[said:].decode()
-            found = re.search(r"listening on 127\.0\.0\.1:(\d+) ", text)
-            if found:
-                self.port = int(found[1])
-                return self
-            time.sleep(0.002)
-        raise LostError(self._log.read_text())
-
-    def kill(self) -> None:
-        """End it as a power switch would: no signal handler runs."""
-        self.process.kill()
-        self.process.join()
-
-    def stop(self) -> None:
-        """End it in order, where it still runs."""
-        if self.process is not None:
-            self.process.terminate()
-            self.process.join(30)

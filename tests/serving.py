@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers import ForkedNode, Node, Pacs, destination
+from tests.forked import ForkedNode
+from tests.peers import Node, Pacs, destination
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ from node.index.arrivals import snapshot, study_arrivals
 from node.index.tables import open_index
 from node.receive.recover import recover
 from node.spool import Spool
+from tests.forked import ForkedReceiver
 from tests.raw_sender import (
     SUCCESS,
-    ForkedReceiver,
     LostError,
     RawSender,
     ReceiverProcess,
