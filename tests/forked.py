@@ -30,7 +30,7 @@ from node.index import tables
 from node.log_setup import set_up_logging
 from node.receive import call_back, scp
 from node.workflow import study, sweep
-from tests.peers import HERE, Node
+from tests.peers import HERE, ROOT, Node
 from tests.raw_sender import LostError, ReceiverProcess
 
 PRELOADED = (audit, tables, call_back, scp)  # what the commands import only when they run
@@ -138,8 +138,9 @@ class ForkedNode(Node):
 
     def start(self) -> "ForkedNode":
         analysis = [sys.executable, str(HERE / "analysis.py")]
+        environment = {"PYTHONPATH": str(ROOT), **self.environment}
         self.log.touch()
-        self.process = Process(start(run_node, self.config, self.log, analysis, self.environment))
+        self.process = Process(start(run_node, self.config, self.log, analysis, environment))
         return self
 
 
