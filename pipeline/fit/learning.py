@@ -105,7 +105,7 @@ def _variance_of_mean(
 ) -> FloatArray:
     """How far the mean of the heart itself may be off: it counts where it serves as known.
 
-    Morris 1983, doi 10.1080/01621459.1983.10477920.
+    Morris, J Am Stat Assoc 1983;78:47.
     """
     within = np.diag(spread**-2.0)
     covariance = np.linalg.inv(evidence.information + within)

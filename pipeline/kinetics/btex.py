@@ -72,7 +72,8 @@ def washout(
 
     Sangren and Sheppard 1953, doi 10.1007/BF02476429. It is a function J of a and y = k s with the
     slopes ``dH/da = -e^(-a-y) I0(2 sqrt(a y))`` and
-    ``dH/dy = e^(-a-y) sqrt(a / y) I1(2 sqrt(a y))`` (Goldstein 1953, doi 10.1098/rspa.1953.0126).
+    ``dH/dy = e^(-a-y) sqrt(a / y) I1(2 sqrt(a y))`` (Goldstein 1953,
+    Proc R Soc A 219:151).
 
     The front at s = 0 falls between the points of any grid. `fronts` says how a step at some
     distance is to be spread over the points next to it, so that the response changes smoothly with
@@ -115,7 +116,7 @@ def washout(
 def _i0_over_i1_over_x(square: Tensor) -> Tensor:
     """I0(x) / (I1(x) / x) of x squared to 0.4 %: good enough for a slope, where I0 itself is dear.
 
-    Amos' bounds (1974, doi 10.1090/S0025-5718-1974-0333287-7) have the form
+    Amos' bounds (Math Comp 1974;28:239) have the form
     ``1/2 + sqrt(x^2 + q)`` with a q that is 9/4 at zero and 3/4 far out. Between the two it falls
     like the quotient below, which has the right slope at zero.
     """
