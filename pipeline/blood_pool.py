@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from pipeline.result import Regions
-from pipeline.rician import mean_magnitude, noise_level
+from pipeline.rician import mean_magnitude, noise_excess, noise_level
 from pipeline.study import BoolArray, FloatArray, InputKind, InputSeries, IntArray, PerfusionSlice
 
 PUREST_SHARE = 0.2
@@ -67,7 +67,9 @@ def pool_signal(
     if signal.shape[1] < LEAST_PIXELS:
         return None
     pure = _purest(signal, np.argwhere(inner))
-    mean = mean_magnitude(signal[:, pure], noise_level(signal), axis=1)
+    mean = mean_magnitude(
+        signal[:, pure], noise_level(signal), axis=1, excess=noise_excess(one.frames)
+    )
     early = float(np.median(np.sort(mean)[: max(mean.size // 10, 3)]))
     if early <= 0.0 or mean.max() < least_enhancement * early:
         return None

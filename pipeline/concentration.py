@@ -10,7 +10,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from pipeline import signal_model
-from pipeline.rician import mean_magnitude, noise_level
+from pipeline.rician import mean_magnitude, noise_excess, noise_level
 from pipeline.signal_model import Medium
 from pipeline.study import BoolArray, FloatArray, PerfusionSlice, Physics, Readout
 
@@ -138,7 +138,8 @@ def tissue_curves(
     signal = frames[:, mask].T.astype(float)
     n_baseline = baseline_frames(perfusion_slice.time_s, arrival_s)
     noise = noise_level(signal.T)
-    baseline = mean_magnitude(signal[:, :n_baseline], noise, axis=1)
+    excess = noise_excess(perfusion_slice.frames)
+    baseline = mean_magnitude(signal[:, :n_baseline], noise, axis=1, excess=excess)
     usable = baseline > 0.0
     curves = np.full(signal.shape, np.nan)
     medium = signal_model.myocardium(physics)

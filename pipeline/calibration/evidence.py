@@ -13,9 +13,9 @@ from pipeline.bolus import PEAK_PER_DOSE, PEAK_SPREAD
 from pipeline.calibration.unknowns import Draw, applied, readout_as
 from pipeline.concentration import lookup
 from pipeline.result import Regions
-from pipeline.rician import mean_magnitude, noise_level
+from pipeline.rician import mean_magnitude, noise_excess, noise_level
 from pipeline.signal_model import Medium
-from pipeline.study import FirstPass, FloatArray, InputKind, Physics, Readout
+from pipeline.study import FirstPass, FloatArray, InputKind, PerfusionSlice, Physics, Readout
 
 REGION_ERROR: Final = 0.05
 """Relative error of the mean signal of a region before the bolus, in each slice."""
@@ -76,7 +76,7 @@ def look(
             continue
         before = baseline(pool)
         pools.append(pool)
-        dark_wall = _dark_wall(frames, masks, pool)
+        dark_wall = _dark_wall(one, frames, masks, pool)
         wall.append(dark_wall / before)
         if pool.proton_density is not None and one.proton_density is not None:
             full_wall = float(one.proton_density[:, core(masks.myocardium)].mean())
@@ -127,11 +127,11 @@ def judge(seen: Seen, first_pass: FirstPass, truth: Draw) -> Verdict:
     )
 
 
-def _dark_wall(frames: FloatArray, masks: Regions, pool: PoolSignal) -> float:
+def _dark_wall(one: PerfusionSlice, frames: FloatArray, masks: Regions, pool: PoolSignal) -> float:
     """Signal of the wall without its rim before the bolus."""
     signal = frames[:, core(masks.myocardium)].astype(float)
     dark = signal[: baseline_end(pool)]
-    return float(mean_magnitude(dark.ravel(), noise_level(signal), axis=0))
+    return float(mean_magnitude(dark.ravel(), noise_level(signal), 0, noise_excess(one.frames)))
 
 
 def _region(seen: FloatArray, expected: float) -> float:

@@ -17,8 +17,8 @@ from pipeline import signal_model
 from pipeline.blood_curve import baseline_end
 from pipeline.blood_pool import core, pool_signal
 from pipeline.result import Regions
-from pipeline.rician import mean_magnitude, noise_level
-from pipeline.study import FirstPass, FloatArray, Physics
+from pipeline.rician import mean_magnitude, noise_excess, noise_level
+from pipeline.study import FirstPass, FloatArray, PerfusionSlice, Physics
 
 USUAL_SLOPE_MM: Final = (3e-5, 2e-4)
 """Standard deviation of the change of what is left [1/mm], below and above 2 T: flip angles differ
@@ -62,7 +62,7 @@ def left_slope(
         pool = pool_signal(one, frames, masks.lv_pool)
         if pool is None:
             continue
-        found = _gradient(frames, masks, baseline_end(pool), np.asarray(one.geometry.spacing_mm))
+        found = _gradient(one, frames, masks, baseline_end(pool))
         if found is not None:
             error = np.hypot(ERROR_FACTOR * found.error, LEAST_ERROR_MM)
             weight = (sensitivity / error) ** 2
@@ -87,17 +87,17 @@ def _sensitivity(physics: Physics) -> float:
 
 
 def _gradient(
-    frames: FloatArray, masks: Regions, n_dark: int, spacing_mm: FloatArray
+    one: PerfusionSlice, frames: FloatArray, masks: Regions, n_dark: int
 ) -> _Gradient | None:
     """Measure the gradient in the pool of one slice; None where the pool is too small."""
     inner = core(masks.lv_pool)
     if np.count_nonzero(inner) < _FEWEST_PIXELS:
         return None
     signal = frames[:, inner].astype(float)
-    dark = mean_magnitude(signal[:n_dark], noise_level(signal), axis=0)
+    dark = mean_magnitude(signal[:n_dark], noise_level(signal), 0, noise_excess(one.frames))
     peak = int(np.argmax(signal.mean(axis=1)))
     bright = signal[max(peak - 3, 0) : peak + 4].mean(axis=0)
-    place = np.argwhere(inner) * spacing_mm
+    place = np.argwhere(inner) * np.asarray(one.geometry.spacing_mm)
     design = np.column_stack([np.ones(len(place)), place - place.mean(axis=0)])
     seen = (dark > 0.0) & (bright > 0.0)
     logs = np.log(np.where(seen, bright, 1.0))

@@ -1,0 +1,46 @@
+"""Magnitudes near the noise, as scanners give them out."""
+
+import numpy as np
+import pytest
+
+from pipeline.rician import mean_magnitude, noise_excess, noise_level
+
+SIGNAL = np.full((40, 900), 3.0)
+
+
+def magnitudes(signal, *, coils=1, floor=0.0, seed=0):
+    """Root of the sum of squares of coil images, less a share of the mean power of the noise."""
+    rng = np.random.default_rng(seed)
+    parts = rng.standard_normal((2 * coils, *signal.shape))
+    parts[0] += signal
+    return np.sqrt(np.maximum((parts**2).sum(axis=0) - floor * 2.0 * coils, 0.0))
+
+
+def picture(**scanner):
+    """Mostly dark frames with a region of signal [time, row, column]."""
+    signal = np.zeros((40, 60, 60))
+    signal[:, :30] = 3.0
+    return magnitudes(signal, **scanner)
+
+
+@pytest.mark.parametrize("floor", [0.6, 1.0, 1.3])
+def test_a_floor_that_the_scanner_subtracted_is_not_subtracted_again(floor):
+    assert noise_excess(picture(floor=floor)) == pytest.approx(2.0 * (1.0 - floor), abs=0.4)
+
+
+def test_without_zeros_nothing_was_subtracted():
+    assert noise_excess(picture()) == 2.0
+
+
+def test_a_border_without_pixels_is_not_taken_for_a_subtracted_floor():
+    frames = picture()
+    frames[:, -10:] = 0.0
+    assert noise_excess(frames) == 2.0
+
+
+@pytest.mark.parametrize("floor", [0.0, 0.8, 1.3])
+def test_the_mean_of_a_dark_signal_is_right_whatever_the_scanner_did(floor):
+    seen = magnitudes(SIGNAL, floor=floor, seed=1)
+    excess = noise_excess(picture(floor=floor))
+    assert mean_magnitude(seen.ravel(), 1.0, 0, excess) == pytest.approx(3.0, rel=0.03)
+    assert noise_level(seen) == pytest.approx(1.0, rel=0.15)
