@@ -34,6 +34,7 @@ class Retired:
     study_uid: str
     revision: int
     images: int
+    """Of the whole study, also where only a part of it came again and was deleted later."""
     retired_s: float
     done: bool
     """Whether every file is gone."""
@@ -55,11 +56,16 @@ def quiet_studies(index: sa.Engine, before_s: float) -> Iterator[Candidate]:
     Studies of which something has come in no revision yet, or is kept aside, are none.
     """
     last_s = sa.func.max(INSTANCE.c.received_s)
+    # The image kept aside may say that it belongs to another study than the one that is used.
+    used_in_conflict = sa.select(INSTANCE.c.study_uid).join(
+        CONFLICT, CONFLICT.c.sop_instance_uid == INSTANCE.c.sop_instance_uid
+    )
     query = (
         sa.select(STUDY.c.study_uid, STUDY.c.revision)
         .join(INSTANCE, INSTANCE.c.study_uid == STUDY.c.study_uid)
         .where(STUDY.c.frozen == STUDY.c.revision)
         .where(STUDY.c.study_uid.not_in(sa.select(CONFLICT.c.study_uid)))
+        .where(STUDY.c.study_uid.not_in(used_in_conflict))
         .where(
             STUDY.c.study_uid.not_in(
                 sa.select(DELIVERY.c.study_uid).where(DELIVERY.c.changed_s >= before_s)
@@ -95,6 +101,9 @@ def retire(index: sa.Engine, study_uid: str, revision: int, now_s: float) -> boo
             DOOMED.insert().from_select(["file", "study_uid", "sop_class_uid"], files.where(*mine))
         )
         images = connection.execute(INSTANCE.delete().where(*mine)).rowcount
+        before = sa.select(RETIRED.c.images).where(RETIRED.c.study_uid == study_uid)
+        # What goes now may be a part that came again: the whole is what a later revision needs.
+        images = max(images, connection.scalar(before) or 0)
         connection.execute(RETIRED.delete().where(RETIRED.c.study_uid == study_uid))
         connection.execute(
             RETIRED.insert().values(

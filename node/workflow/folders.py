@@ -94,7 +94,9 @@ def _keep_identity(path: Path) -> None:
             identity[keyword] = whole[keyword]
     part = path.with_suffix(".part")
     identity.save_as(part, enforce_file_format=True)
+    _flush(part)  # or a power cut could leave an empty file in the place of the result
     part.replace(path)
+    _flush(path.parent)
 
 
 def _flush(path: Path) -> None:

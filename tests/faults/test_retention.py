@@ -16,6 +16,7 @@ from node.config import Config, Destination
 from node.dicom_write import read_earlier
 from node.index import jobs, ledger
 from node.index.arrivals import known_files, study_arrivals
+from node.index.conflicts import conflicts
 from node.index.entry import RESULT
 from node.index.jobs import JobState
 from node.index.ledger import DELIVERY, DeliveryState
@@ -203,6 +204,17 @@ def test_a_conflict_kept_aside_keeps_the_study(kept):
     assert len(kept.images) == 7
 
 
+def test_a_conflict_with_an_image_that_names_another_study_keeps_the_study(kept):
+    kept.deliver()
+    other = study_of(6, seed="shipping")[0]
+    other.StudyInstanceUID = "1.2.826.0.1.99"
+    assert kept.take(other) != 0
+    kept.days_pass(100)
+    kept.sweep()
+    assert len(kept.images) == 7
+    assert [one.study_uid for one in conflicts(kept.index)] == ["1.2.826.0.1.99"]
+
+
 def test_a_late_image_keeps_the_study(kept):
     kept.deliver()
     kept.days_pass(100)
@@ -327,6 +339,21 @@ def test_a_part_of_a_deleted_study_is_not_analysed_alone_and_the_whole_is(kept):
         assert kept.take(image) == 0
     assert analysed(kept, 3) is True
     assert kept.shipping.pacs.stored == stored
+
+
+def test_a_part_that_came_again_and_went_again_does_not_become_the_measure_of_the_whole(kept):
+    kept.deliver()
+    kept.days_pass(3)
+    kept.sweep()
+    kept.take(IMAGES[0])
+    assert analysed(kept, 2) is False
+    kept.days_pass(3)
+    kept.sweep()
+    assert kept.images == []
+    for image in IMAGES[1:3]:
+        kept.take(image)
+    assert analysed(kept, 3) is False
+    assert find_retired(kept.index, kept.study).images == len(IMAGES)
 
 
 def analysed(kept, revision) -> bool:
