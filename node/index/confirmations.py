@@ -44,9 +44,12 @@ def questions(index: sa.Engine, destinations: Collection[str]) -> tuple[Consignm
     key = (DELIVERY.c.study_uid, DELIVERY.c.revision, DELIVERY.c.destination)
     asked = sa.and_(*_unanswered())
     next_try_s = sa.func.min(sa.case((asked, DELIVERY.c.next_try_s)))
+    open_studies = sa.select(DELIVERY.c.study_uid).where(
+        DELIVERY.c.destination.in_(destinations), asked
+    )
     query = (
         sa.select(*key, sa.func.max(DELIVERY.c.questions), next_try_s)
-        .where(DELIVERY.c.destination.in_(destinations))
+        .where(DELIVERY.c.destination.in_(destinations), DELIVERY.c.study_uid.in_(open_studies))
         .group_by(*key)
         .having(sa.func.count(sa.case((asked, 1))) > 0)
         # While something is still to be sent, the question would have to be asked again anyway.

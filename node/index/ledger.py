@@ -62,6 +62,8 @@ DELIVERY = sa.Table(
     sa.Column("confirmation", sa.String(12), nullable=False),
     sa.Column("questions", sa.Integer, nullable=False),
     sa.Column("transaction_uid", sa.String(64), index=True),
+    # Destinations are asked about every second; nearly all rows are answered.
+    sa.Index("delivery_to_confirm", "destination", "state", "confirmation"),
 )
 
 

@@ -1,8 +1,8 @@
 """Which shape the tables of a database have, and how an older shape becomes the present one.
 
-A new table needs nothing here: it is made where it is missing. A change to a table needs a new
-version and the statements that lead to it from the one before; they run in the transaction in
-which the database is opened, all or none.
+A new table or index needs nothing here: it is made where it is missing. A change to a table needs
+a new version and the statements that lead to it from the one before; they run in the transaction
+in which the database is opened, all or none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,6 +40,7 @@ def bring_up_to_date(connection: sa.Connection, wanted: sa.MetaData) -> None:
             connection.exec_driver_sql(statement)
     wanted.create_all(connection)
     _check_columns(connection, wanted)
+    _make_indexes(connection, wanted)
     if version < VERSION or not _has(connection, _SCHEMA.name):
         _SCHEMA.create(connection, checkfirst=True)
         connection.execute(_SCHEMA.delete())
@@ -64,6 +65,13 @@ def _check_columns(connection: sa.Connection, wanted: sa.MetaData) -> None:
                 "development version that this one cannot upgrade. Move index.sqlite, -wal and "
                 "-shm away and start: the images are taken from the spool"
             )
+
+
+def _make_indexes(connection: sa.Connection, wanted: sa.MetaData) -> None:
+    """Make the indexes that a table from an earlier version lacks."""
+    for table in wanted.sorted_tables:
+        for index in sorted(table.indexes, key=lambda one: str(one.name)):
+            index.create(connection, checkfirst=True)
 
 
 def _has(connection: sa.Connection, table: str) -> bool:

@@ -129,3 +129,11 @@ def test_an_index_without_a_column_is_refused_with_the_way_out(storage):
     change(storage, "ALTER TABLE conflict DROP COLUMN calling_ae")
     with pytest.raises(IndexUnusableError, match=r"lacks calling_ae in its table conflict.*spool"):
         open_index(storage)
+
+
+def test_an_index_that_a_table_lacks_is_made(storage):
+    change(storage, "DROP INDEX delivery_to_confirm")
+    engine = open_index(storage)
+    found = {one["name"] for one in sa.inspect(engine).get_indexes("delivery")}
+    engine.dispose()
+    assert found == {one.name for one in METADATA.tables["delivery"].indexes}
