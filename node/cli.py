@@ -13,7 +13,13 @@ import sys
 from collections.abc import Callable, Sequence
 
 from node import commands
-from node.errors import NodeError, NoRoomError, OutOfMemoryError, is_for_want_of_room
+from node.errors import (
+    NodeError,
+    NoRoomError,
+    OutOfMemoryError,
+    is_for_want_of_memory,
+    is_for_want_of_room,
+)
 from node.lifeline import follow_parent
 
 COMMANDS = tuple(sorted(module.name for module in pkgutil.iter_modules(commands.__path__)))
@@ -32,15 +38,15 @@ def guarded(work: Callable[[], int]) -> int:
     try:
         exit_code = work()
         sys.stdout.flush()  # so that what cannot be written is an error here
-    except (NodeError, OSError) as error:
+    except (NodeError, OSError, MemoryError, RuntimeError) as error:
+        if is_for_want_of_memory(error):
+            return _said(OutOfMemoryError("out of memory"))
         if is_for_want_of_room(error):
             sys.stdout = io.StringIO()  # what could not be written would fail again at the end
             return _said(NoRoomError("the disk is full"))
         if not isinstance(error, NodeError):
             raise
         return _said(error)
-    except MemoryError:
-        return _said(OutOfMemoryError("out of memory"))
     except KeyboardInterrupt:
         return 130
     return exit_code

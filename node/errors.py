@@ -63,6 +63,15 @@ def is_for_want_of_room(error: BaseException | None) -> bool:
     return False
 
 
+def is_for_want_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory was refused, by whatever library."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    # PyTorch has no class for it on the processor, only these words.
+    refused_by_torch = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or refused_by_torch
+
+
 class IndexUnusableError(NodeError):
     """The index cannot be opened; the message says how to repair it."""
 
