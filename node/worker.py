@@ -116,9 +116,10 @@ class Worker:
             else:
                 log.error("the disk is nearly full: no analysis begins before there is room")
         sweep.drive_jobs(self._index, self._engine, live, now_s, has_room=has_room)
-        release_notes(self._index, self._results, confirmed_at=self._asked, now_s=now_s)
         for errand in self._errands:
             errand.drive(self._engine, live, now_s)
+        # Last, because it writes files: a full disk must not keep anything from being sent.
+        release_notes(self._index, self._results, confirmed_at=self._asked, now_s=now_s)
 
     def _right_the_clock(self, now_s: float) -> None:
         patience = self._config.delivery

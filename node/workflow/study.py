@@ -175,7 +175,15 @@ class StudyWork:
             self._index, ticket.study_uid, ticket.revision, self._clock()
         ):
             log.info("study %s lacks %s", ticket.study_uid, missing)
-            self._fetch_missing(ticket.study_uid)
+            try:
+                self._fetch_missing(ticket.study_uid)
+            except Exception as error:  # noqa: BLE001  whatever an archive does, results are sent
+                # The text of the error may repeat what the archive said.
+                log.error(  # noqa: TRY400
+                    "what study %s lacks was not fetched (%s)",
+                    ticket.study_uid,
+                    type(error).__name__,
+                )
 
     def conclude(self, key: str, outcome: dict[str, object]) -> str:
         """Enter the results and what is to be sent, and close the job; returns its state."""

@@ -76,6 +76,19 @@ def test_a_file_that_cannot_be_read_announces_nothing(tmp_path):
     assert announced_state(tmp_path / "one.dcm", Analysis()) is None
 
 
+def test_a_header_that_breaks_the_reader_announces_nothing_and_says_nothing_of_itself(
+    arriving, monkeypatch, caplog
+):
+    def break_down(*_):
+        raise ValueError("MARKED^NAME")
+
+    monkeypatch.setattr("node.workflow.announced.announced_state", break_down)
+    announcements, study = arriving({"Perf stress": 120, "Perf rest": 120})
+    assert announcements.prove_both(study) is False
+    assert "cannot be read (ValueError)" in caplog.text
+    assert "MARKED" not in caplog.text
+
+
 @pytest.fixture
 def arriving(tmp_path):
     """Let series arrive, of which each image announces three slices at forty beats."""

@@ -100,7 +100,7 @@ class Bench:
     def freeze(self, revision=1):
         jobs.freeze_and_add(self.index, STUDY, revision, self.now_s)
 
-    def analyse(self, program, revision=1):
+    def analyse(self, program, revision=1, fetch_missing=None):
         """Run the job's current attempt with a program; returns the job."""
         job = jobs.find_job(self.index, STUDY, revision)
         work = StudyWork(
@@ -108,6 +108,7 @@ class Bench:
             self.config,
             audit=self.audit,
             command=(sys.executable, "-c", program),
+            fetch_missing=fetch_missing,
             clock=lambda: self.now_s,
         )
         ticket = Ticket(study_uid=STUDY, revision=revision, attempt=job.attempt)
@@ -178,11 +179,17 @@ def test_an_analysis_killed_for_memory_is_repeated_and_then_given_up(bench):
     assert "SIGKILL" in job.reason
 
 
-def test_an_analysis_that_is_refused_memory_is_repeated_and_then_given_up(bench):
+@pytest.mark.parametrize(
+    "demand",
+    [
+        "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)); bytearray(2**31)",
+        "import torch; torch.zeros(2**45)",
+        "import errno; raise OSError(errno.ENOMEM, 'Cannot allocate memory')",
+    ],
+)
+def test_an_analysis_that_is_refused_memory_is_repeated_and_then_given_up(bench, demand):
     greedy = (
-        "import resource, sys; from node.cli import guarded; "
-        "resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)); "
-        "sys.exit(guarded(lambda: len(bytearray(2**31))))"
+        f"import sys; from node.cli import guarded; sys.exit(guarded(lambda: exec({demand!r})))"
     )
     bench.be_patient()
     for attempt in range(CRASHES_REPEATED):
@@ -257,4 +264,18 @@ def test_results_of_a_revision_that_is_overtaken_are_not_sent(bench):
     assert bench.destinations == set()
     bench.freeze(2)
     assert bench.analyse(says(0), revision=2).state is JobState.DONE
+    assert bench.destinations == {"pacs", "only-good"}
+
+
+def test_results_are_sent_whatever_becomes_of_what_the_study_lacks(bench):
+    asked = []
+
+    def break_down(study_uid):
+        asked.append(study_uid)
+        raise ValueError("a number of images that is no number: MARKED^NAME")
+
+    first_pass = {"state": "stress", "findings": []}
+    job = bench.analyse(says(0, first_passes=[first_pass]), fetch_missing=break_down)
+    assert asked == [STUDY]
+    assert (job.state, job.verdict) == (JobState.DONE, "analysed")
     assert bench.destinations == {"pacs", "only-good"}
