@@ -99,7 +99,8 @@ def ventricle_candidates(
     """
     coarse = _to_grid(frames, spacing_mm)
     seen = enhancement(coarse, time_s)
-    blobs = [_describe(mask, seen) for mask in _candidates(seen)]
+    different = {mask.tobytes(): mask for mask in _candidates(seen)}
+    blobs = [_describe(mask, seen) for mask in different.values()]
     scored = []
     for lv in blobs:
         rv, share = _partner(lv, blobs)

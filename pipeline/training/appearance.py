@@ -23,13 +23,13 @@ _SHARP_SHARE, _SHARP_BLUR = 0.4, 0.4
 _WIDEST_BLUR = 1.7
 """SD of the point spread of real series, likewise: slice thickness, reconstruction and motion left
 over make their edges 4 to 5 mm wide."""
-_WHOLLY_WALL = 0.75
+_WHOLLY_WALL = 0.8
 """People leave out of the wall what is visibly mixed with blood or lung: on real, blurred series
 experts' outlines lie where the signal is still three quarters that of the wall. Where nothing is
 blurred, the edge is where it is half wall, as in the phantom's truth."""
-_VISIBLY_BLURRED = 0.7
+_VISIBLY_BLURRED = 0.6
 """SD from which on that is so, in pixels of the grid."""
-_SMOOTH_SHARE = 0.5
+_SMOOTH_SHARE = 0.4
 """Of the cavities keep the muscles that the phantom gave them."""
 
 
@@ -153,7 +153,7 @@ class Randomiser:
         pool = shares[:, _LV]
         depth = _depth(pool)
         lumps = self._smooth(n, 1, 12)[:, 0] + 0.5 * self._smooth(n, 1, 24)[:, 0]
-        amount = self._uniform(n, 1, 1, low=-2.3, high=2.2)
+        amount = self._uniform(n, 1, 1, low=-1.5, high=3.0)
         amount = torch.where(self._uniform(n, 1, 1) < _SMOOTH_SHARE, -torch.inf, amount)
         muscle = torch.sigmoid(6 * (lumps + amount - 4 * depth)) * pool
         series = torch.lerp(series, wall.expand_as(series), muscle[:, None])
