@@ -19,18 +19,17 @@ from pipeline.training.examples import SIDE as STORED_SIDE
 
 _MYOCARDIUM, _LV, _RV = 1, 2, 3
 _SHARP_SHARE, _SHARP_BLUR = 0.4, 0.4
-"""So many are left about as sharp as the phantom makes them: SD added, in pixels of the grid."""
+"""So many are left about as sharp as the phantom makes them (SD added, in pixels of the grid), and
+with the papillary muscles that it gave them. The others stand for real series."""
 _WIDEST_BLUR = 1.7
 """SD of the point spread of real series, likewise: slice thickness, reconstruction and motion left
 over make their edges 4 to 5 mm wide."""
 _WHOLLY_WALL = 0.8
 """People leave out of the wall what is visibly mixed with blood or lung: on real, blurred series
-experts' outlines lie where the signal is still three quarters that of the wall. Where nothing is
+experts' outlines lie where the signal is still four fifths that of the wall. Where nothing is
 blurred, the edge is where it is half wall, as in the phantom's truth."""
 _VISIBLY_BLURRED = 0.6
 """SD from which on that is so, in pixels of the grid."""
-_SMOOTH_SHARE = 0.4
-"""Of the cavities keep the muscles that the phantom gave them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,11 +63,11 @@ class Randomiser:
             align_corners=True,
         )
         shares = torch.cat([1 - warped[:, :3].sum(dim=1, keepdim=True), warped[:, :3]], dim=1)
-        series = self._muscles(series, shares)
+        width, sharp = self._blur_width(len(series))
         series = self._contrast(series, shares)
+        series = torch.where(sharp[:, None, None, None], series, self._muscles(series, shares))
         series = self._surroundings(series, shares)
         series = self._border(series, shares)
-        width = self._blur_width(len(series))
         series = self._scanner(_blur(series, width))
         gain = self._log_uniform(len(series), 0.8, 1.25)
         return Batch(
@@ -77,11 +76,11 @@ class Randomiser:
             heat=torch.where(known[:, None, None], warped[:, 3], -1.0),
         )
 
-    def _blur_width(self, n: int) -> Tensor:
-        """SD of the point spread to be added [batch], in pixels of the grid."""
+    def _blur_width(self, n: int) -> tuple[Tensor, Tensor]:
+        """SD of the added point spread, in pixels of the grid, and who stays sharp [batch]."""
         wide = _WIDEST_BLUR * self._uniform(n).sqrt()  # wide ones are the real ones
-        sharp = _SHARP_BLUR * self._uniform(n)
-        return torch.where(self._uniform(n) < _SHARP_SHARE, sharp, wide)
+        sharp = self._uniform(n) < _SHARP_SHARE
+        return torch.where(sharp, _SHARP_BLUR * self._uniform(n), wide), sharp
 
     def _uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         drawn = torch.rand(shape, generator=self._generator, device=self._device)
@@ -147,15 +146,18 @@ class Randomiser:
         return still / stored_half_mm, jittered / stored_half_mm
 
     def _muscles(self, series: Tensor, shares: Tensor) -> Tensor:
-        """Turn some of some pools into papillary muscle and trabeculae, outlines unchanged."""
+        """Turn up to most of the pool into papillary muscle and trabeculae, outlines unchanged."""
         n = len(series)
-        wall = _mean(series, shares[:, _MYOCARDIUM])
+        # After the contrast was changed: what tells them from the wall in no patient must not here.
+        wall = _mean(series, shares[:, _MYOCARDIUM]) * torch.exp(0.1 * self._smooth(n, 1, 10))
         pool = shares[:, _LV]
         depth = _depth(pool)
         lumps = self._smooth(n, 1, 12)[:, 0] + 0.5 * self._smooth(n, 1, 24)[:, 0]
-        amount = self._uniform(n, 1, 1, low=-1.5, high=3.0)
-        amount = torch.where(self._uniform(n, 1, 1) < _SMOOTH_SHARE, -torch.inf, amount)
-        muscle = torch.sigmoid(6 * (lumps + amount - 4 * depth)) * pool
+        amount = self._uniform(n, 1, 1, low=-2.3, high=3.0)
+        # Over the edge too, where blood shines into the wall: no bright line must be left of it.
+        reach = functional.max_pool2d(pool[:, None], 3, stride=1, padding=1)[:, 0]
+        reach = (3 * reach).clamp(max=1) * (pool + shares[:, _MYOCARDIUM])
+        muscle = torch.sigmoid(6 * (lumps + amount - 4 * depth)) * reach
         series = torch.lerp(series, wall.expand_as(series), muscle[:, None])
         bands = torch.sigmoid(6 * (self._smooth(n, 1, 14)[:, 0] - self._uniform(n, 1, 1, high=3)))
         return torch.lerp(series, wall.expand_as(series), (bands * shares[:, _RV])[:, None] * 0.8)

@@ -59,7 +59,24 @@ def test_what_is_left_sharp_is_outlined_where_it_is_half_wall_and_what_is_blurre
         drawn = _as_drawn(shares, torch.tensor([width]))
         at_half[width] = float(across[drawn[:, 1:2] > 0.5].min())
     assert at_half[0.0] == pytest.approx(0.5, abs=0.02)
-    assert at_half[1.5] == pytest.approx(0.75, abs=0.02)
+    assert at_half[1.5] == pytest.approx(0.8, abs=0.02)
+
+
+def test_nothing_tells_muscles_in_the_pool_from_the_wall_beside_them(monkeypatch):
+    along = torch.arange(SIDE) - (SIDE - 1) / 2
+    distance = (along[:, None] ** 2 + along[None] ** 2).sqrt()
+    within, pool = (torch.sigmoid(2 * (radius - distance)) for radius in (24, 14))
+    shares = torch.stack([1 - within, within - pool, pool, 0 * pool])[None]
+    blood = 0.3 * (within - pool) + pool
+    randomiser = Randomiser(torch.Generator().manual_seed(0))
+    monkeypatch.setattr(  # as many as there can be
+        randomiser, "_uniform", lambda *shape, low=0.0, high=1.0: torch.full(shape, high + 0 * low)
+    )
+    monkeypatch.setattr(randomiser, "_smooth", lambda *shape: torch.zeros(*shape[:2], SIDE, SIDE))
+    filled = randomiser._muscles(blood[None, None].expand(1, N_TIMES, SIDE, SIDE), shares)[0, 0]
+    rim = (distance > 12) & (distance < 20)
+    assert filled[rim].max() < 1.05 * filled[rim].median()
+    assert blood[rim].max() > 2 * filled[rim].median()
 
 
 def test_points_that_are_not_known_teach_nothing(stored):
