@@ -153,7 +153,7 @@ class Randomiser:
         pool = shares[:, _LV]
         depth = _depth(pool)
         lumps = self._smooth(n, 1, 12)[:, 0] + 0.5 * self._smooth(n, 1, 24)[:, 0]
-        amount = self._uniform(n, 1, 1, low=-2.3, high=3.0)
+        amount = self._uniform(n, 1, 1, low=-0.5, high=3.0)
         # Over the edge too, where blood shines into the wall: no bright line must be left of it.
         reach = functional.max_pool2d(pool[:, None], 3, stride=1, padding=1)[:, 0]
         reach = (3 * reach).clamp(max=1) * (pool + shares[:, _MYOCARDIUM])
