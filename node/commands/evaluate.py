@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print one table for the phantom and one for each collection of real series."""
     from node.weights import anatomy_network
-    from pipeline.training.score import held_out_scores, summarise
+    from pipeline.training.score import foresight, held_out_scores, summarise
 
     network = anatomy_network(arguments.weights)
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.studies)
@@ -72,6 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     for name, scores in groups.items():
         _print_table(name, summarise(scores))
+        correlation = foresight(scores)
+        if correlation is not None:
+            print(f"{'predicted and true Dice agree':32}{correlation:8.2f}")
     return 0
 
 

@@ -149,6 +149,15 @@ def summarise(scores: Sequence[Score]) -> dict[str, Summary]:
     return table
 
 
+def foresight(scores: Sequence[Score]) -> float | None:
+    """Correlation of the predicted with the true overlap of the wall; None where it has none."""
+    pairs = np.array([(one.predicted_dice, one.myocardium_dice) for one in scores])
+    pairs = pairs[np.isfinite(pairs).all(axis=1)]
+    if len(pairs) < 3 or (pairs.std(axis=0) == 0).any():
+        return None
+    return float(np.corrcoef(pairs.T)[0, 1])
+
+
 def dice(one: BoolArray, other: BoolArray) -> float:
     """Overlap of two masks, 1 where both are empty."""
     total = int(one.sum() + other.sum())

@@ -7,7 +7,7 @@ from pipeline.training.appearance import Randomiser, _as_drawn
 from pipeline.training.examples import FIRST_TRAINING_SEED, example
 from pipeline.training.examples import SIDE as STORED_SIDE
 from pipeline.training.learn import Learner, LearningSettings, loss
-from pipeline.training.score import Score, dice, held_out_scores, summarise
+from pipeline.training.score import Score, dice, foresight, held_out_scores, summarise
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +129,15 @@ def test_the_poor_end_of_an_overlap_is_low_and_of_an_error_high():
     assert table["anterior_mm"].worst == 1
     assert table["anterior_mm"].poor == pytest.approx(0.95)
     assert "box_dice" not in table
+
+
+def test_foresight_is_perfect_on_a_line_and_absent_without_any_spread():
+    line = [
+        Score(predicted_dice=value, myocardium_dice=0.5 + value / 2) for value in (0.7, 0.8, 0.9)
+    ]
+    assert foresight([*line, Score(failed=1.0)]) == pytest.approx(1)
+    assert foresight(line[:2]) is None
+    assert foresight([line[0]] * 5) is None
 
 
 def test_dice_of_a_mask_with_itself_is_one_and_with_its_complement_nought():
