@@ -36,7 +36,9 @@ def test_evaluation_scores_every_slice_of_a_held_out_phantom(capsys, monkeypatch
     assert main(["evaluate", "--studies", "1", "--json"]) == 0
     scores = json.loads(capsys.readouterr().out)["held-out phantoms"]
     assert len(scores) == 3
-    assert all(one["myocardium_dice"] > 0.7 for one in scores)
+    assert all(one["myocardium_dice"] > 0.88 for one in scores)
+    assert all(one["lv_pool_dice"] > 0.85 for one in scores)
+    assert all(max(one["anterior_mm"], one["inferior_mm"]) < 3 for one in scores)
 
 
 def test_weights_of_another_network_are_refused(tmp_path, capsys):
