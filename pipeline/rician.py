@@ -13,6 +13,9 @@ LEAST_POWER_SHARE = 0.1
 """Of the power this much is kept, so that a signal at the noise level stays a number."""
 
 USUAL_EXCESS: Final = 2.0
+PARTS: Final = 3
+LEAST_FRAMES: Final = 3
+MOVED: Final = 1.5
 DARKEST_SHARE: Final = 0.05
 
 ZEROS: Final = (0.2, 0.3, 0.45, 0.55, 0.61, 0.7, 0.79, 0.9)
@@ -24,11 +27,13 @@ def noise_level(signal: FloatArray) -> float:
     """Measure the standard deviation of the noise in magnitudes [time, pixel] of a series.
 
     From second differences in time late in the series, which see noise and little enhancement, and
-    where the signal is bright enough for the noise to be Gaussian.
+    where the signal is bright enough for the noise to be Gaussian; where the heart moves, bright
+    frames change by far more than noise, and the quietest part of the series is taken.
     """
-    late = signal[-max(len(signal) // 3, 3) :]
-    bends = np.diff(late, n=2, axis=0) / np.sqrt(6.0)
-    return float(np.median(np.abs(bends))) / 0.6745
+    bends = np.abs(np.diff(signal.astype(float), n=2, axis=0)) / (0.6745 * np.sqrt(6.0))
+    parts = np.array_split(bends, min(PARTS, max(len(bends) // LEAST_FRAMES, 1)))
+    levels = [float(np.median(part)) for part in parts]
+    return levels[-1] if levels[-1] <= MOVED * min(levels) else min(levels)
 
 
 def noise_excess(frames: FloatArray) -> float:
