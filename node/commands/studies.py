@@ -4,16 +4,21 @@ import argparse
 import json
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from node.config import load_config
+from node.completion import judge
+from node.config import Completion, load_config
 from node.errors import NodeError
 from node.index import jobs, ledger
+from node.index.arrivals import study_arrivals
 from node.index.conflicts import conflicts
-from node.index.overview import DELETED, StudyOverview, overview
+from node.index.jobs import Job
+from node.index.ledger import Delivery
+from node.index.overview import ARRIVING, DELETED, StudyOverview, overview
 from node.index.tables import open_index
 
 HELP = "what is in the node, how far, what failed and why; retry or cancel it"
@@ -36,12 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do one action on the index; the worker sees it within a second."""
-    index = open_index(load_config(arguments.config).storage)
+    config = load_config(arguments.config)
+    index = open_index(config.storage)
     try:
         if arguments.action in (None, "list"):
             _list(index, as_json=arguments.json)
         elif arguments.action == "show":
-            _show(index, arguments.study_uid, as_json=arguments.json)
+            _show(index, arguments.study_uid, config.completion, as_json=arguments.json)
         elif arguments.action == "retry":
             _retry(index, arguments.study_uid)
         else:
@@ -74,13 +80,15 @@ def _list(index: sa.Engine, *, as_json: bool) -> None:
         print("  ".join(word for word in words if word))
 
 
-def _show(index: sa.Engine, study_uid: str, *, as_json: bool) -> None:
+def _show(index: sa.Engine, study_uid: str, patience: Completion, *, as_json: bool) -> None:
     study = _known(index, study_uid)
+    waits = tuple(_waits(index, study, patience))
     runs = jobs.jobs(index, study_uid=study_uid)
     rows = ledger.study_deliveries(index, study_uid)
     if as_json:
         everything = {
             **vars(study),
+            "waits": waits,
             "jobs": [vars(job) for job in runs],
             "deliveries": [vars(row) for row in rows],
         }
@@ -90,16 +98,39 @@ def _show(index: sa.Engine, study_uid: str, *, as_json: bool) -> None:
         print(f"study {study.study_uid}: {study.reason}, at {_time(study.last_s)}")
     else:
         print(f"study {study.study_uid}: {study.images} images, the last at {_time(study.last_s)}")
+    for wait in waits:
+        print(f"  {wait}")
+    _print_jobs(runs)
+    _print_deliveries(rows)
+
+
+def _waits(index: sa.Engine, study: StudyOverview, patience: Completion) -> Iterator[str]:
+    """Say what keeps a study from being analysed, and for how long at the most."""
+    arrived = study_arrivals(index, study.study_uid) if study.state == ARRIVING else None
+    if arrived is None:
+        return
+    verdict = judge(arrived, time.time(), patience)
+    yield from (f"waits for {what}" for what in verdict.waiting_for)
+    yield from (f"incomplete, and silent for long: {what}" for what in verdict.missing)
+    if verdict.look_again_s is not None:
+        yield f"analysed in {verdict.look_again_s:.0f} s, if nothing more comes"
+
+
+def _print_jobs(runs: Sequence[Job]) -> None:
     for job in runs:
         attempt = f", attempt {job.attempt + 1}" if job.attempt else ""
         said = ": ".join(word for word in (job.verdict, job.reason) if word)
         print(f"  revision {job.revision}: {job.state}{attempt}  {said}")
+
+
+def _print_deliveries(rows: Sequence[Delivery]) -> None:
     for row in rows:
         retry = f", next try {_time(row.next_try_s)}" if row.state == "pending" else ""
         said = f": {row.reason}" if row.reason else ""
+        confirmed = f", {row.confirmation}" if row.confirmation else ""
         print(
-            f"  {row.kind} {row.sop_instance_uid} to {row.destination}: {row.state} after "
-            f"{row.attempts} attempt(s){retry}{said}"
+            f"  {row.kind} {row.sop_instance_uid} to {row.destination}: {row.state}{confirmed} "
+            f"after {row.attempts} attempt(s){retry}{said}"
         )
 
 

@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 
@@ -75,6 +76,20 @@ def test_a_study_is_followed_from_its_arrival_to_its_failure(node, capsys):
     assert "failed  NEEDS A PERSON" in capsys.readouterr().out
     studies("show", STUDY)
     assert "no heart" in capsys.readouterr().out
+
+
+def test_a_study_that_is_still_arriving_says_what_it_waits_for(node, capsys):
+    index, studies = node
+    arrive(index, 3, now_s=time.time())
+    studies("show", STUDY)
+    said = capsys.readouterr().out
+    assert "waits for series 1 of 1: 3 images" in said
+    assert "if nothing more comes" in said
+    studies("--json", "show", STUDY)
+    assert len(json.loads(capsys.readouterr().out)["waits"]) == 3
+    fail(index)
+    studies("show", STUDY)
+    assert "waits" not in capsys.readouterr().out
 
 
 def test_what_failed_is_queued_again_under_a_new_attempt(node, capsys):
