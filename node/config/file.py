@@ -77,7 +77,7 @@ def with_rest_systolic(config: Config, mmhg: float) -> Config:
     try:
         return Config.model_validate(content)
     except ValidationError as error:
-        raise UsageError("the systolic pressure must be a positive number of mmHg") from error
+        raise UsageError("the systolic pressure must lie between 50 and 260 mmHg") from error
 
 
 def _all_problems(path: Path, error: ValidationError) -> str:

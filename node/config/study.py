@@ -65,8 +65,9 @@ class Analysis(Settings):
     """None: by field strength."""
     t1_myocardium_ms: PositiveFloat | None = None
     dual_bolus_ratio: PositiveFloat = 10.0
-    rest_systolic_mmhg: PositiveFloat | None = None
-    """Systolic pressure at rest where the header has none: only for a study processed by hand."""
+    rest_systolic_mmhg: Annotated[float, Field(ge=50, le=260)] | None = None
+    """Systolic pressure at rest where the header has none: only for a study processed by hand. The
+    bounds, those of the header, keep out other units (kPa)."""
     ischaemic_mbf_ml_min_g: PositiveFloat | None = 1.94
     """Stress flow below which myocardium counts as ischaemic; None: no such burden is reported."""
     ischaemic_mpr: PositiveFloat | None = 2.0

@@ -116,8 +116,9 @@ def test_the_table_holds_both_ways_both_halves_and_the_territories(study, tmp_pa
     assert answer["burden"] == []  # no stress
 
 
-def test_a_pressure_that_is_none_is_a_usage_error(study, tmp_path, capsys):
-    code, _, err = run(capsys, study, "--out", tmp_path / "out", "--rest-systolic", "-3")
+@pytest.mark.parametrize("pressure", ["-3", "16"])  # kPa would scale rest flow sevenfold
+def test_a_pressure_that_is_none_in_mmhg_is_a_usage_error(study, tmp_path, capsys, pressure):
+    code, _, err = run(capsys, study, "--out", tmp_path / "out", "--rest-systolic", pressure)
     assert code == 2
     assert "pressure" in err
 
