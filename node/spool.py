@@ -11,6 +11,7 @@ needs no flush of its own: after a power cut the file has the one name or the ot
 says by a digest whether it is whole. A reader never sees a torn file.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -153,11 +154,12 @@ class Spool:
 
     def close(self) -> None:
         """Let go of the folders, and of the files that wait for an instance."""
-        while self._prepared:
-            self._prepared.pop().discard()
-        for descriptor in (self._root, *(folder.descriptor for folder in self._days.values())):
-            os.close(descriptor)
-        self._days.clear()
+        with self._preparing:  # not under the hands of who makes files ahead
+            while self._prepared:
+                self._prepared.pop().discard()
+            for descriptor in (self._root, *(folder.descriptor for folder in self._days.values())):
+                os.close(descriptor)
+            self._days.clear()
 
     def path(self, relative: str) -> Path:
         """Return where a file of the index lies."""
@@ -172,7 +174,9 @@ class Spool:
                 self._prepare()
                 continue
             if len(self._prepared) < _PREPARED // 2 and not self._preparing.locked():
-                threading.Thread(target=self._prepare_ahead, daemon=True).start()
+                # Where the system has no thread to give, the next one waits for its name.
+                with contextlib.suppress(RuntimeError):
+                    threading.Thread(target=self._prepare_ahead, daemon=True).start()
             return file
 
     def _prepare_ahead(self) -> None:

@@ -125,8 +125,13 @@ class Scp:
                 oldest = next(iter(self._new))
                 del self._new[oldest]
                 oldest.interrupt()
+            try:
+                thread.start()  # before the lock goes: `stop` waits for every thread that it sees
+            except RuntimeError:  # the system has no thread to give; others end, and we go on
+                LOGGER.error("no thread for a new connection, which is closed")  # noqa: TRY400
+                stream.close()
+                return
             self._new[session] = thread
-            thread.start()  # before the lock goes: `stop` waits for every thread that it sees
 
     def _run(self, session: Session) -> None:
         try:

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import struct
+import threading
 import time
 
 import pytest
@@ -237,3 +238,21 @@ def test_stopping_ends_idle_associations_at_once(receiver, connect):
     assert read_pdu(stream)[0] == ACCEPTED
     scp.stop()
     assert read_pdu(stream)[0] == ABORTED
+
+
+def test_a_system_without_a_thread_to_give_loses_one_peer_and_serves_the_next(
+    receiver, connect, mr_instance, monkeypatch
+):
+    scp = receiver()
+    whole = threading.Thread.start
+    with monkeypatch.context() as scarce:
+
+        def start(thread):
+            if getattr(thread._target, "__self__", None) is scp:
+                raise RuntimeError("can't start new thread")
+            whole(thread)
+
+        scarce.setattr(threading.Thread, "start", start)
+        with contextlib.suppress(ConnectionError):
+            assert connect(scp).recv(1) == b""
+    assert send_one(scp, mr_instance(1)) == 0x0000
