@@ -24,7 +24,8 @@ from node.workflow.announced import Announcements
 from node.workflow.child import COMMAND
 from node.workflow.folders import Folders
 from node.workflow.retention import Retention
-from node.workflow.study import LANE, StudyWork
+from node.workflow.study import StudyWork
+from node.workflow.ticket import LANE
 
 log = logging.getLogger(__name__)
 

@@ -8,14 +8,12 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
 import sqlalchemy as sa
 
 from node.audit import AuditTrail
-from node.completion import what_is_missing
 from node.config import Config
 from node.errors import SpoolError, is_for_want_of_room
 from node.index import arrivals, entry, jobs
@@ -26,12 +24,13 @@ from node.index.ledger import Result
 from node.index.retirement import find_retired
 from node.representation import first_states, gets_results
 from node.spool import Spool
+from node.workflow.answer import essence, results_of
 from node.workflow.child import COMMAND, NO_ROOM, Outcome, run_analysis
 from node.workflow.folders import Folders
+from node.workflow.ticket import Ticket
 
 log = logging.getLogger(__name__)
 
-LANE = "study"
 CRASHES_REPEATED = 2
 """How often an analysis that was ended from outside (out of memory) is tried again."""
 REPEAT_AFTER_S = 60.0
@@ -43,26 +42,6 @@ class Steps(Protocol):
 
     def step(self, name: str, function: Callable[..., object], *args: object) -> object:
         """Run one step, once."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ticket:
-    """One attempt at one revision; its key names the durable work."""
-
-    study_uid: str
-    revision: int
-    attempt: int
-
-    @property
-    def key(self) -> str:
-        """``study:<study UID>:<revision>:<attempt>``."""
-        return f"{LANE}:{self.study_uid}:{self.revision}:{self.attempt}"
-
-    @classmethod
-    def from_key(cls, key: str) -> "Ticket":
-        """Read a key that `key` wrote."""
-        _, study_uid, revision, attempt = key.split(":")
-        return cls(study_uid=study_uid, revision=int(revision), attempt=int(attempt))
 
 
 class StudyWork:
@@ -139,7 +118,7 @@ class StudyWork:
             ended = self._run(ticket, out, earlier)
             if ended.answer is not None:
                 folder = self._folders.keep_results(out, *place)
-                return {"answer": _essence(ended.answer), "folder": folder, "replaces": earlier}
+                return {"answer": essence(ended.answer), "folder": folder, "replaces": earlier}
         except OSError as error:
             if not is_for_want_of_room(error):
                 raise
@@ -197,7 +176,7 @@ class StudyWork:
             return self._give_up(ticket, "an earlier revision ended meanwhile", repeat_helps=True)
         verdict, reason = str(answer["status"]), str(answer["reason"])
         state = JobState.DONE
-        if not self._register(ticket, verdict, _results(answer, str(outcome["folder"]))):
+        if not self._register(ticket, verdict, results_of(answer, str(outcome["folder"]))):
             state, reason = JobState.SUPERSEDED, "later images came before the results were sent"
         jobs.end_job(
             self._index,
@@ -297,28 +276,3 @@ class StudyWork:
 def _place(key: str) -> tuple[str, int, int]:
     ticket = Ticket.from_key(key)
     return ticket.study_uid, ticket.revision, ticket.attempt
-
-
-def _essence(answer: dict[str, object]) -> dict[str, object]:
-    """Keep of the answer what the ledger needs; the tables of numbers stay in the objects."""
-    return {
-        "status": str(answer["status"]),
-        "reason": str(answer.get("reason") or ""),
-        "objects": answer.get("objects") or [],
-        "missing": what_is_missing(
-            cast("list[dict[str, object]]", answer.get("first_passes") or [])
-        ),
-    }
-
-
-def _results(answer: dict[str, object], folder: str) -> list[Result]:
-    objects = cast("list[dict[str, str]]", answer["objects"])
-    return [
-        Result(
-            sop_instance_uid=made["sop_instance_uid"],
-            sop_class_uid=made["sop_class_uid"],
-            kind=made["kind"],
-            file=f"{folder}/{Path(made['file']).name}",
-        )
-        for made in objects
-    ]

@@ -16,7 +16,7 @@ from node.index import jobs
 from node.index.arrivals import frozen_studies, open_studies
 from node.index.jobs import UNFINISHED, Job, JobState
 from node.workflow.announced import Announcements
-from node.workflow.study import LANE, Ticket
+from node.workflow.ticket import LANE, Ticket
 
 log = logging.getLogger(__name__)
 

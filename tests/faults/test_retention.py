@@ -28,7 +28,8 @@ from node.receive.recover import recover
 from node.spool import Spool
 from node.workflow.folders import Folders
 from node.workflow.retention import Retention, why_kept
-from node.workflow.study import StudyWork, Ticket
+from node.workflow.study import StudyWork
+from node.workflow.ticket import Ticket
 from tests.peers import Pacs, study_of
 from tests.shipping import KINDS, Shipping
 

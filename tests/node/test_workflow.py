@@ -16,7 +16,8 @@ from node.index.jobs import JobState
 from node.index.tables import open_index
 from node.spool import Spool
 from node.workflow.folders import Folders
-from node.workflow.study import CRASHES_REPEATED, StudyWork, Ticket
+from node.workflow.study import CRASHES_REPEATED, StudyWork
+from node.workflow.ticket import Ticket
 from tests.peers import image
 
 STUDY = "1.2.3"

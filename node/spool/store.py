@@ -1,18 +1,6 @@
-"""The spool: folders, flushes and atomic moves. Every name is ours, none comes from a tag.
-
-```
-spool/instances/<day>/<32 hex digits>.part   on its way, or empty and waiting for an instance
-                      <the same>.dcm         in its place, named by a row of the index
-```
-
-One flush keeps an instance. Files are made empty in advance and their folder is flushed, once for
-many; so when an instance's bytes are flushed it has a durable name already. The change of the name
-needs no flush of its own: after a power cut the file has the one name or the other, and its header
-says by a digest whether it is whole. A reader never sees a torn file.
-"""
+"""The folders of the spool: names made in advance, moves, and what lies there."""
 
 import contextlib
-import errno
 import fcntl
 import os
 import shutil
@@ -21,97 +9,13 @@ import time
 from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 from node.config import Storage
 from node.errors import SpoolError
-
-Buffer = bytes | bytearray | memoryview
-
-BLOCK_BYTES = 4096
-"""Of which a file may be a multiple, to go to any disk directly."""
+from node.spool.file import Folder, SpoolFile
 
 _PREPARED = 64
-
-
-class _Folder(NamedTuple):
-    """The folder of one day, held open."""
-
-    day: str
-    descriptor: int
-
-
-class SpoolFile:
-    """A new file on its way: written whole, or in pieces and sealed; then placed or discarded."""
-
-    def __init__(self, folder: "_Folder", name: str) -> None:
-        self.folder = folder
-        self.name = name
-        self.placed = False
-        self._appends = False
-        self._descriptor = _make_empty(f"{name}.part", folder)
-
-    @property
-    def part(self) -> str:
-        """The name until it is placed."""
-        return f"{self.name}.part"
-
-    @property
-    def relative(self) -> str:
-        """The name for the index, once it is placed."""
-        return f"instances/{self.folder.day}/{self.name}.dcm"
-
-    def write_whole(self, content: memoryview) -> None:
-        """Write all of it and flush it to survive power loss.
-
-        A content that begins on a page of memory and fills whole blocks goes to the disk in one
-        call and without a copy in the page cache.
-        """
-        try:
-            written = os.pwrite(self._descriptor, content, 0)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-            written = 0
-        if written < len(content):  # not directly, or not all of it
-            self._open(0)
-            _write_all(self._descriptor, content[written:], written)
-            os.fdatasync(self._descriptor)
-        self._close()
-
-    def append(self, piece: Buffer) -> None:
-        """Write a piece after those before, not flushed."""
-        if not self._appends:
-            self._open(os.O_APPEND)
-            self._appends = True
-        _write_all(self._descriptor, memoryview(piece))
-
-    def seal(self, mark: bytes, position: int) -> None:
-        """Write the mark that says that the file is whole, and flush it to survive power loss."""
-        self._open(0)  # pwrite would append, too, where the file is open for appending
-        os.pwrite(self._descriptor, mark, position)
-        os.fdatasync(self._descriptor)
-        self._close()
-
-    def discard(self) -> None:
-        """Leave nothing behind of what is not in its place; may be repeated."""
-        self._close()
-        if self.placed:
-            return
-        try:
-            os.unlink(self.part, dir_fd=self.folder.descriptor)
-        except FileNotFoundError:
-            return
-
-    def _open(self, flags: int) -> None:
-        self._close()
-        flags |= os.O_WRONLY | os.O_CLOEXEC
-        self._descriptor = os.open(self.part, flags, dir_fd=self.folder.descriptor)
-
-    def _close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
 
 
 class Spool:
@@ -130,7 +34,7 @@ class Spool:
             self._identity = _identity(os.fstat(self._root))
         except OSError as error:
             raise SpoolError(f"the spool cannot be opened: {error.strerror}") from error
-        self._days: dict[str, _Folder] = {}
+        self._days: dict[str, Folder] = {}
         self._prepared: list[SpoolFile] = []
         self._preparing = threading.Lock()
 
@@ -222,12 +126,12 @@ class Spool:
         """Give a whole file that the last end left its place."""
         return part.rename(part.with_suffix(".dcm")).relative_to(self.root).as_posix()
 
-    def _today(self) -> _Folder:
+    def _today(self) -> Folder:
         day = f"{datetime.now(UTC):%Y-%m-%d}"
         if day not in self._days:
             path = self.root / "instances" / day
             _make_folder(path)
-            self._days[day] = _Folder(day, _open_folder(path))
+            self._days[day] = Folder(day, _open_folder(path))
         return self._days[day]
 
     def drop(self, relative: str) -> None:
@@ -288,28 +192,6 @@ class Spool:
                 raise SpoolError("a file of the index is missing in the spool") from error
             except OSError:
                 shutil.copyfile(self.path(relative), target)
-
-
-def _make_empty(name: str, folder: _Folder) -> int:
-    """Make a file and open it for one write that goes directly to the disk, where that is there."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_DSYNC
-    try:
-        return os.open(name, flags | os.O_DIRECT, 0o640, dir_fd=folder.descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        # The file is there all the same (open(2), NOTES).
-        return os.open(name, flags & ~os.O_EXCL, 0o640, dir_fd=folder.descriptor)
-
-
-def _write_all(descriptor: int, content: memoryview, position: int | None = None) -> None:
-    while content:
-        if position is None:
-            written = os.write(descriptor, content)
-        else:
-            written = os.pwrite(descriptor, content, position)
-            position += written
-        content = content[written:]
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
