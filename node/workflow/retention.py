@@ -72,7 +72,8 @@ def why_kept(study: Candidate, destinations: Mapping[str, Destination]) -> str |
         return "nothing is delivered anywhere"
     if study.job is None or study.job.state is not JobState.DONE:
         return "it is not analysed"
-    if study.job.verdict == "analysed" and not _has_arrived(study.job, study.deliveries):
+    # What was analysed and withheld is a result, too; where nothing was found there is none.
+    if study.job.verdict != "nothing" and not _has_arrived(study.job, study.deliveries):
         return "no destination has its results"
     for row in study.deliveries:
         reason = _why_open(row, destinations.get(row.destination))

@@ -264,7 +264,13 @@ def test_without_a_destination_or_an_analysis_a_study_stays(kept):
     kept.deliver()
     failed = replace(kept.candidate.job, state=JobState.FAILED)
     assert why_kept(replace(kept.candidate, job=failed), PACS) == "it is not analysed"
-    assert why_kept(replace(kept.candidate, deliveries=()), PACS) is not None
+    for verdict in ("analysed", "withheld"):
+        unsent = replace(kept.candidate.job, verdict=verdict)
+        assert why_kept(replace(kept.candidate, job=unsent, deliveries=()), PACS) == (
+            "no destination has its results"
+        )
+    nothing = replace(kept.candidate.job, verdict="nothing")
+    assert why_kept(replace(kept.candidate, job=nothing, deliveries=()), PACS) is None
 
 
 def killed_at(kept, event_number) -> bool:
