@@ -1,4 +1,4 @@
-"""`perfusion-node doctor`: ask every destination what it accepts, and look at our own disk."""
+"""`perfusion-node doctor`: ask destinations and archives what they accept; look at our disk."""
 
 import argparse
 from pathlib import Path
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; 1 if something is wrong, else 0."""
     from node.config import load_config
-    from node.deliver.examine import examine_destination, examine_storage
+    from node.deliver.examine import examine_archive, examine_destination, examine_storage
     from node.log_setup import set_up_logging
 
     config = load_config(arguments.config)
@@ -30,4 +30,9 @@ def run(arguments: argparse.Namespace) -> int:
         for finding in examine_destination(destination, config):
             sound &= finding.good
             print(f"  {'ok ' if finding.good else 'BAD'}  {finding.text}")
+    for archive in config.retrieve.archives:
+        finding = examine_archive(archive, config)
+        sound &= finding.good
+        print(f"{archive.name} ({archive.ae_title} at {archive.host}), to fetch from:")
+        print(f"  {'ok ' if finding.good else 'BAD'}  {finding.text}")
     return 0 if sound else 1

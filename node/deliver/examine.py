@@ -1,4 +1,4 @@
-"""What `doctor` looks at: each destination by C-ECHO and negotiation, and our own storage."""
+"""What `doctor` looks at: each destination and archive by negotiation, and our own storage."""
 
 import shutil
 import sqlite3
@@ -9,10 +9,11 @@ from pydicom.uid import UID
 from pynetdicom import build_context
 from pynetdicom.association import Association
 
-from node.config import Config, Destination
+from node.config import Archive, Config, Destination
 from node.peers import peer_of
+from node.query_scu import FIND, GET, MOVE
 from node.representation import STANDS_IN
-from node.store_scu import NoAssociationError, associated
+from node.store_scu import NoAssociationError, NothingAcceptedError, associated
 
 VERIFICATION = UID("1.2.840.10008.1.1")
 
@@ -89,6 +90,27 @@ def _about_notes(*, takes_notes: bool) -> Finding:
         good=False,
         text="replaced results: does not accept Key Object Selections, so they would stay visible; "
         "set results.superseding to statement",
+    )
+
+
+def examine_archive(archive: Archive, config: Config) -> Finding:
+    """Ask an archive whether it can be searched, and by which ways it would bring images."""
+    services = {"C-FIND": FIND, "C-MOVE": MOVE, "C-GET": GET}
+    contexts = [build_context(service) for service in services.values()]
+    try:
+        with associated(peer_of(archive, config), contexts) as association:
+            offers = [name for name, service in services.items() if _takes(association, service)]
+    except NothingAcceptedError:
+        offers = []
+    except NoAssociationError as error:
+        return Finding(good=False, text=str(error))
+    missing = [] if "C-FIND" in offers else ["C-FIND"]
+    if not {"C-MOVE", "C-GET"} & set(offers):
+        missing.append("C-MOVE or C-GET")
+    text = f"offers {' and '.join(offers) or 'none of our services'}"
+    return Finding(
+        good=not missing,
+        text=f"{text}; nothing can be fetched without {' and '.join(missing)}" if missing else text,
     )
 
 

@@ -7,6 +7,7 @@ from pydicom.uid import (
 from pynetdicom.sop_class import Verification
 
 from node.cli import main
+from node.query_scu import FIND, GET, MOVE
 from tests.peers import Pacs
 
 
@@ -15,7 +16,7 @@ def doctor(tmp_path, capsys):
     """Run the doctor on a node with one destination; returns its exit code and words."""
     pacs = []
 
-    def examine(peer: Pacs, directory="state"):
+    def examine(peer: Pacs, directory="state", more=""):
         pacs.append(peer)
         (tmp_path / "state").mkdir(exist_ok=True)
         config = tmp_path / "config.yaml"
@@ -24,6 +25,7 @@ def doctor(tmp_path, capsys):
             "receive: {minimum_free_mb: 0}\n"
             "delivery:\n  timeout_s: 2\n  destinations:\n"
             f"    - {{name: pacs, ae_title: PACS, host: 127.0.0.1, port: {peer.port}}}\n"
+            f"{more}"
         )
         return main(["doctor", "--config", str(config)]), capsys.readouterr().out
 
@@ -81,3 +83,25 @@ def test_a_damaged_database_is_bad_and_the_repair_is_said(doctor, tmp_path):
     code, words = doctor(Pacs().start())
     assert code == 1
     assert "move it away" in words
+
+
+@pytest.mark.parametrize(
+    ("offered", "code", "words"),
+    [
+        ((FIND, MOVE), 0, "ok   offers C-FIND and C-MOVE"),
+        ((FIND,), 1, "offers C-FIND; nothing can be fetched without C-MOVE or C-GET"),
+        ((GET,), 1, "offers C-GET; nothing can be fetched without C-FIND"),
+        (
+            (Verification,),
+            1,
+            "offers none of our services; nothing can be fetched without C-FIND and",
+        ),
+    ],
+)
+def test_an_archive_says_whether_anything_can_be_fetched(doctor, offered, code, words):
+    archive = Pacs(contexts=offered).start()
+    at = f"{{name: vna, ae_title: VNA, host: 127.0.0.1, port: {archive.port}}}"
+    found = doctor(Pacs().start(), more=f"retrieve: {{archives: [{at}]}}\n")
+    archive.stop()
+    assert words in found[1]
+    assert found[0] == code
