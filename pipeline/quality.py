@@ -92,8 +92,8 @@ def _physics_findings(first_pass: FirstPass) -> list[Finding]:
         Finding(
             code="physics-assumed",
             severity=Severity.NOTE,
-            sentence="Assumed, because neither header nor configuration says: "
-            f"{', '.join(assumed)}.",
+            sentence="Neither header nor configuration says, so that usual values are where the "
+            f"calibration begins: {', '.join(assumed)}.",
         )
     ]
 
