@@ -18,7 +18,6 @@ import torch
 from scipy.linalg import expm
 from scipy.stats import gamma, norm
 
-from pipeline.bolus import find_landmarks
 from pipeline.fit.convolution import Convolution
 from pipeline.fit.models import BTEX
 from pipeline.fit.problem import Problem
@@ -33,6 +32,7 @@ from tests.kinetic_truth import (
     HAEMATOCRIT,
     after_artery,
     blood_curve,
+    input_of,
     plug_flow_exchange,
 )
 
@@ -76,7 +76,7 @@ def phantom(seed: int) -> Heart:
         flows_ml_min_g=LEVELS_ML_MIN_G[level],
         curves_mmol_l=np.array([np.interp(time_s, blood.time_s, one) for one in fine]),
         time_s=time_s,
-        blood=_input(time_s, np.interp(time_s, blood.time_s, blood.lv)),
+        blood=input_of(time_s, np.interp(time_s, blood.time_s, blood.lv)),
     )
 
 
@@ -94,7 +94,7 @@ def capillary(seed: int) -> Heart:
         flows_ml_min_g=flows,
         curves_mmol_l=np.array(curves),
         time_s=time_s,
-        blood=_input(time_s, blood_curve(time_s)),
+        blood=input_of(time_s, blood_curve(time_s)),
     )
 
 
@@ -131,7 +131,7 @@ def paths(seed: int) -> Heart:
         flows_ml_min_g=flows,
         curves_mmol_l=np.array([np.interp(time_s, fine_s + _STEP_S, one) for one in curves]),
         time_s=time_s,
-        blood=_input(time_s, blood_curve(time_s)),
+        blood=input_of(time_s, blood_curve(time_s)),
     )
 
 
@@ -198,14 +198,3 @@ def _flows(rng: np.random.Generator, *, stress: bool) -> FloatArray:
     """Flows from 0.4 to 5 mL/min/g, with territories of less flow."""
     highest = rng.uniform(1.8, 4.8) if stress else rng.uniform(0.6, 1.3)
     return np.clip(highest * rng.uniform(0.35, 1.1, N_SEGMENTS), 0.4, 5.0)
-
-
-def _input(time_s: FloatArray, curve: FloatArray) -> InputFunction:
-    found = find_landmarks(time_s, curve)
-    return InputFunction(
-        time_s=time_s,
-        concentration_mmol_l=curve,
-        arrival_s=found.arrival_s,
-        first_pass_end_s=found.first_pass_end_s,
-        source="benchmark",
-    )

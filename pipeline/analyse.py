@@ -253,6 +253,7 @@ def _quantify_first_pass(
         segments=segments,
         model=settings.model,
         physics=outlined.told,
+        used=first_pass.physics,
         heart_rate_bpm=first_pass.heart_rate_bpm,
         systolic_pressure_mmhg=first_pass.systolic_pressure_mmhg,
         findings=(

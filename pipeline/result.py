@@ -203,7 +203,9 @@ class FirstPassResult:
     model: str
     """The kinetic model that was fitted."""
     physics: Physics
-    """As header, configuration and T1 maps tell it; what calibration changed has a finding."""
+    """As header, configuration and T1 maps tell it."""
+    used: Physics
+    """As the images calibrated it: what the numbers rest on."""
     heart_rate_bpm: float | None = None
     systolic_pressure_mmhg: float | None = None
     findings: tuple[Finding, ...] = ()

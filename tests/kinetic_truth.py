@@ -1,10 +1,13 @@
 """Tissue curves whose blood flow is known, by ways that the product does not use.
 
-The equations are integrated step by step on fine grids; nothing here is shared with
+The equations are integrated step by step on fine grids; nothing of them is shared with
 `pipeline.kinetics`, so that a common mistake cannot hide.
 """
 
 import numpy as np
+
+from pipeline.bolus import find_landmarks
+from pipeline.result import InputFunction
 
 DENSITY_G_ML = 1.05
 HAEMATOCRIT = 0.42
@@ -22,6 +25,18 @@ def blood_curve(time_s, *, arrival_s=8.0, peak_mmol_l=4.4, width_s=3.0):
     second = 0.18 * gamma(after - 11.0, 3.0, width_s)
     tail = 0.17 * (1.0 - np.exp(-np.clip(after - 4.0, 0.0, None) / 8.0))
     return peak_mmol_l * (first + second + tail)
+
+
+def input_of(time_s, curve):
+    """Make an input function of a concentration [time] that is known."""
+    found = find_landmarks(time_s, curve)
+    return InputFunction(
+        time_s=time_s,
+        concentration_mmol_l=curve,
+        arrival_s=found.arrival_s,
+        first_pass_end_s=found.first_pass_end_s,
+        source="truth",
+    )
 
 
 def plug_flow_exchange(

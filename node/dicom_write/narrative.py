@@ -1,6 +1,7 @@
 """What people want to know beside the numbers, as headed sentences, for report and pages."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
 
 import numpy as np
 
@@ -25,6 +26,7 @@ _PHYSICS = (
     ("r2_star_relaxivity_l_mmol_s", "transverse relaxivity in blood", 1.0, "L/mmol/s"),
     ("t1_blood_s", "T1 of blood", 1e3, "ms"),
     ("t1_myocardium_s", "T1 of myocardium", 1e3, "ms"),
+    ("blood_replaced_per_s", "blood replaced in a slice", 1.0, "/s"),
     ("haematocrit", "haematocrit", 1.0, ""),
     ("dose_mmol_kg", "dose", 1.0, "mmol/kg"),
 )
@@ -45,7 +47,7 @@ def sections(
             ("Warnings", _warnings(result)),
             ("Not analysed", [f"{one.label}: {one.reason}" for one in result.failures]),
             *(
-                (f"Method, {one.label}", method_sentences(one, by_label[one.label]))
+                (f"Method, {one.label}", _method(one, by_label[one.label]))
                 for one in result.first_passes
             ),
             ("Notes", [*_notes(result), *read.study.notes]),
@@ -55,6 +57,11 @@ def sections(
         )
         if sentences
     ]
+
+
+def _method(first_pass: FirstPassResult, source: FirstPass) -> list[str]:
+    physics = "; ".join(physical_parameters(first_pass))
+    return [*method_sentences(first_pass, source), f"Physics: {physics}."]
 
 
 def no_number_reasons(result: PerfusionResult) -> list[str]:
@@ -69,7 +76,7 @@ def no_number_reasons(result: PerfusionResult) -> list[str]:
 
 
 def method_sentences(first_pass: FirstPassResult, source: FirstPass) -> list[str]:
-    """Say how the numbers of one first pass came about."""
+    """Say how the numbers of one first pass came about, but for the physical parameters."""
     curve = first_pass.input_function
     peak = float(np.nanmax(curve.concentration_mmol_l))
     return [
@@ -82,31 +89,31 @@ def method_sentences(first_pass: FirstPassResult, source: FirstPass) -> list[str
         ),
         f"Motion compensation: {_motion(first_pass)}.",
         f"Fits: {_fits(first_pass)}.",
-        f"Physics: {'; '.join(physical_parameters(first_pass.physics))}.",
     ]
 
 
-def physical_parameters(physics: Physics) -> list[str]:
-    """Give each physical parameter with where it came from."""
-    return list(_parameters(physics))
-
-
-def _parameters(physics: Physics) -> Iterator[str]:
+def physical_parameters(first_pass: FirstPassResult) -> Iterator[str]:
+    """Give each physical parameter with where it came from and what calibration made of it."""
     for path, name, factor, unit in _PHYSICS:
-        value: object = physics
-        for part in path.split("."):
-            value = getattr(value, part)
-        if value is None:
+        told, used = (
+            _shown(physics, path, factor) for physics in (first_pass.physics, first_pass.used)
+        )
+        if told is None:
             yield f"{name} not known"
             continue
-        shown = value if factor is None else f"{float(str(value)) * factor:.4g}"
-        origin = _origin(physics.origin, path)
-        yield f"{name} {shown}{' ' + unit if unit else ''}{f' ({origin})' if origin else ''}"
+        origin = first_pass.physics.origin.get(path)
+        remarks = [str(origin)] if origin is not None else []
+        if used != told:
+            remarks.append(f"calibrated to {used}")
+        yield f"{name} {told} {unit}".rstrip() + (f" ({', '.join(remarks)})" if remarks else "")
 
 
-def _origin(origins: Mapping[str, object], path: str) -> str:
-    origin = origins.get(path)
-    return "" if origin is None else str(origin)
+def _shown(physics: Physics, path: str, factor: float | None) -> str | None:
+    """Write a field of the physics in the unit that is shown; None where it is not known."""
+    value = attrgetter(path)(physics)
+    if value is None or factor is None:
+        return None if value is None else str(value)
+    return f"{value * factor:.4g}"
 
 
 def _motion(first_pass: FirstPassResult) -> str:

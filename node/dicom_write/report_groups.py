@@ -195,7 +195,7 @@ def method_group(analysed: AnalysedPass, provenance: Provenance) -> Group:
     result = analysed.result
     told = [
         *method_sentences(result, analysed.first_pass),
-        *physical_parameters(result.physics),
+        *physical_parameters(result),
     ]
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=_tracking(provenance, f"Method {result.label}"),

@@ -122,7 +122,7 @@ def _method(seen: Seen, first_pass: FirstPass) -> str:
 
 
 def calibration_findings(found: Calibration | None) -> tuple[Finding, ...]:
-    """Say what the baseline was taken to be made of, and how far flow can be trusted."""
+    """Say what told scanner and body, and how far flow can be trusted."""
     if found is None:
         return ()
     if found.truth.left > POOR_LEFT:
@@ -134,10 +134,7 @@ def calibration_findings(found: Calibration | None) -> tuple[Finding, ...]:
                 "explains: the readout is not what header or configuration say.",
             ),
         )
-    what = (
-        f"From {found.method}, the saturation pulse leaves {found.truth.left:.1%} of the "
-        f"magnetisation and the flip angle is {found.truth.flip_scale:.0%} of its nominal value"
-    )
+    what = f"Saturation pulse, flip angle and T1 were calibrated by {found.method}"
     spread = f"all flows together are uncertain by {found.flow_spread:.0%}"
     if found.flow_spread > USELESS_SPREAD:
         return (

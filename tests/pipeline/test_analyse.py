@@ -53,6 +53,8 @@ def test_native_t1_is_measured_in_a_map_under_the_outlines_that_were_found(phant
     assert analysed.physics.t1_blood_s == pytest.approx(blood_s)
     assert analysed.physics.t1_myocardium_s == pytest.approx(wall_s)
     assert analysed.physics.origin["t1_blood_s"] is Origin.MEASURED
+    assert analysed.used.t1_blood_s == pytest.approx(blood_s, rel=0.05)
+    assert analysed.used.t1_blood_s != analysed.physics.t1_blood_s
     assert "native-t1-measured" in [one.code for one in result.findings]
 
 

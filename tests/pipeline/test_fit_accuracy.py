@@ -4,14 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.bolus import find_landmarks
 from pipeline.fit import fit_flow, learned_prior
 from pipeline.fit.convolution import Convolution
 from pipeline.fit.models import BTEX
 from pipeline.fit.problem import Problem
-from pipeline.result import InputFunction
 from pipeline.units import flow_ml_min_g
-from tests.kinetic_truth import HAEMATOCRIT, after_artery, blood_curve, plug_flow_exchange
+from tests.kinetic_truth import HAEMATOCRIT, after_artery, blood_curve, input_of, plug_flow_exchange
 
 TIME_S = np.arange(0.0, 60.0, 0.9)
 FLOWS = np.array([0.4, 0.6, 0.9, 1.3, 1.9, 2.5, 3.2, 4.0, 5.0])
@@ -21,15 +19,7 @@ CNR = 20.0
 
 @pytest.fixture(scope="module")
 def blood():
-    curve = blood_curve(TIME_S)
-    found = find_landmarks(TIME_S, curve)
-    return InputFunction(
-        time_s=TIME_S,
-        concentration_mmol_l=curve,
-        arrival_s=found.arrival_s,
-        first_pass_end_s=found.first_pass_end_s,
-        source="truth",
-    )
+    return input_of(TIME_S, blood_curve(TIME_S))
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,9 @@
 import numpy as np
 import pytest
 
-from pipeline.bolus import find_landmarks
 from pipeline.fit import fit_flow, learned_prior
 from pipeline.fit.models import BTEX, Prior
-from pipeline.result import InputFunction
-from tests.kinetic_truth import blood_curve, plug_flow_exchange
+from tests.kinetic_truth import blood_curve, input_of, plug_flow_exchange
 
 TIME_S = np.arange(0.0, 60.0, 0.9)
 FLOWS = np.linspace(0.6, 2.4, 12)
@@ -14,15 +12,7 @@ NAMES = [one.name for one in BTEX.parameters]
 
 @pytest.fixture(scope="module")
 def blood():
-    curve = blood_curve(TIME_S)
-    found = find_landmarks(TIME_S, curve)
-    return InputFunction(
-        time_s=TIME_S,
-        concentration_mmol_l=curve,
-        arrival_s=found.arrival_s,
-        first_pass_end_s=found.first_pass_end_s,
-        source="truth",
-    )
+    return input_of(TIME_S, blood_curve(TIME_S))
 
 
 @pytest.fixture(scope="module")

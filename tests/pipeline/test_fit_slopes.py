@@ -2,32 +2,21 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.bolus import find_landmarks
 from pipeline.fit.convolution import Convolution
 from pipeline.fit.models import BTEX
 from pipeline.fit.problem import Problem
 from pipeline.fit.solver import linearise, solve
-from pipeline.result import InputFunction
 from pipeline.units import impulse_response_at_zero_per_s as per_second
-from tests.kinetic_truth import after_artery, blood_curve
+from tests.kinetic_truth import after_artery, blood_curve, input_of
 
 TIME_S = np.arange(0.0, 60.0, 0.9)
 
 
-def input_of(curve):
-    found = find_landmarks(TIME_S, curve)
-    return InputFunction(
-        time_s=TIME_S,
-        concentration_mmol_l=curve,
-        arrival_s=found.arrival_s,
-        first_pass_end_s=found.first_pass_end_s,
-        source="truth",
-    )
-
-
 @pytest.fixture
 def problem():
-    return Problem(BTEX, BTEX.prior, Convolution(input_of(blood_curve(TIME_S)), TIME_S), 0.42)
+    return Problem(
+        BTEX, BTEX.prior, Convolution(input_of(TIME_S, blood_curve(TIME_S)), TIME_S), 0.42
+    )
 
 
 def positions(problem, flow_ml_min_g):
@@ -60,7 +49,7 @@ def test_dispersion_makes_a_curve_as_wide_as_an_artery_does(problem):
     narrow, wide = problem.curves(here)
     mean_s = spread_s * np.sqrt(4)
     late = after_artery(blood_curve, mean_s=mean_s, tanks=4)
-    behind = Convolution(input_of(late(TIME_S + mean_s)), TIME_S)
+    behind = Convolution(input_of(TIME_S, late(TIME_S + mean_s)), TIME_S)
     truth = Problem(BTEX, BTEX.prior, behind, 0.42).curves(here[:1])[0]
     assert (wide - truth).abs().max() < 0.2 * (narrow - truth).abs().max()
 

@@ -12,24 +12,10 @@ from pipeline.result import (
     SegmentReserve,
     Severity,
 )
-from pipeline.study import Physics, Readout, SequenceKind, State
+from pipeline.study import State
+from tests.pipeline.blood_phantom import physics, readout
 
-PHYSICS = Physics(
-    field_strength_t=1.5,
-    readout=Readout(
-        sequence=SequenceKind.SPOILED_GRADIENT_ECHO,
-        repetition_time_s=0.0022,
-        echo_time_s=0.0011,
-        flip_angle_rad=0.21,
-        saturation_delay_s=0.08,
-        pulses_before_centre=30,
-    ),
-    r1_relaxivity_l_mmol_s=5.2,
-    r2_star_relaxivity_l_mmol_s=20.0,
-    t1_blood_s=1.6,
-    t1_myocardium_s=1.0,
-    haematocrit=0.42,
-)
+PHYSICS = physics(readout())
 
 
 def flow(segment, mbf, status=FitStatus.CONVERGED, n_pixels=10, **more):
@@ -60,6 +46,7 @@ def first_pass(state, segments, **more):
         segments=tuple(segments),
         model="btex",
         physics=PHYSICS,
+        used=PHYSICS,
         **more,
     )
 

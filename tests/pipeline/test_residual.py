@@ -16,27 +16,10 @@ from pipeline.residual import (
     residual_findings,
 )
 from pipeline.result import Regions, Severity
-from pipeline.study import PerfusionSlice, Physics, Readout, SequenceKind
-from tests.pipeline.blood_phantom import geometry
+from pipeline.study import PerfusionSlice
+from tests.pipeline.blood_phantom import geometry, physics, readout
 
-PHYSICS = Physics(
-    field_strength_t=3.0,
-    readout=Readout(
-        sequence=SequenceKind.SPOILED_GRADIENT_ECHO,
-        repetition_time_s=0.0022,
-        echo_time_s=0.001,
-        flip_angle_rad=np.deg2rad(12),
-        saturation_delay_s=0.06,
-        pulses_before_centre=20,
-    ),
-    r1_relaxivity_l_mmol_s=5.0,
-    r2_star_relaxivity_l_mmol_s=10.0,
-    t1_blood_s=1.9,
-    t1_myocardium_s=1.2,
-    haematocrit=0.42,
-)
-
-
+PHYSICS = physics(readout())
 POSITIONS_MM = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 20.0]])
 
 

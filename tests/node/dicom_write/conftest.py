@@ -34,12 +34,10 @@ from pipeline.study import (
     Origin,
     PerfusionSlice,
     PerfusionStudy,
-    Physics,
-    Readout,
-    SequenceKind,
     SliceGeometry,
     State,
 )
+from tests.pipeline.blood_phantom import physics, readout
 
 N_TIMES, ROWS, COLUMNS = 12, 48, 56
 LEVELS = (SliceLevel.BASAL, SliceLevel.MID, SliceLevel.APICAL)
@@ -233,26 +231,13 @@ def a_first_pass(
     state: State, flow: float, number: int, findings: tuple[Finding, ...]
 ) -> tuple[FirstPass, FirstPassResult, PassSource]:
     made = [a_slice(level, flow) for level in range(3)]
-    physics = Physics(
-        field_strength_t=1.5,
-        readout=Readout(
-            sequence=SequenceKind.SPOILED_GRADIENT_ECHO,
-            repetition_time_s=0.0022,
-            echo_time_s=0.0011,
-            flip_angle_rad=0.21,
-            saturation_delay_s=0.08,
-            pulses_before_centre=30,
-        ),
-        r1_relaxivity_l_mmol_s=5.2,
-        r2_star_relaxivity_l_mmol_s=20.0,
-        t1_blood_s=1.6,
-        t1_myocardium_s=1.0,
-        haematocrit=0.42,
-        dose_mmol_kg=0.075,
+    told = replace(
+        physics(readout()),
         origin={
             "field_strength_t": Origin.HEADER,
             "haematocrit": Origin.CONFIGURATION,
             "readout.flip_angle_rad": Origin.HEADER,
+            "readout.saturation_efficiency": Origin.DEFAULT,
         },
     )
     time_s = np.arange(N_TIMES) * 0.9
@@ -261,7 +246,7 @@ def a_first_pass(
         state=state,
         state_reason=f"series description says '{state}'",
         slices=tuple(one for one, _ in made),
-        physics=physics,
+        physics=told,
         heart_rate_bpm=67.0,
     )
     result = FirstPassResult(
@@ -277,7 +262,8 @@ def a_first_pass(
         ),
         segments=tuple(a_segment(n, flow) for n in range(1, 17)),
         model="fermi",
-        physics=physics,
+        physics=told,
+        used=replace(told, readout=readout(efficiency=0.977)),
         heart_rate_bpm=first_pass.heart_rate_bpm,
         findings=findings,
     )

@@ -148,8 +148,17 @@ def test_territories_are_in_the_report_with_their_artery(report):
 def test_physical_parameters_are_given_with_where_they_came_from(report):
     told = words(report)
     assert "haematocrit 0.42 (configuration)" in told
-    assert "field strength 1.5 T (header)" in told
-    assert "flip angle 12.03 deg (header)" in told
+    assert "field strength 3 T (header)" in told
+    assert "flip angle 12 deg (header)" in told
+    assert "pulses before the centre of k-space 20" in told
+
+
+def test_what_calibration_changed_is_given_once_and_beside_what_was_told(report):
+    told = words(report)
+    parameters = [one for one in told if one.startswith("saturation efficiency")]
+    assert parameters == 2 * ["saturation efficiency 1 (default, calibrated to 0.977)"]
+    assert not [one for one in told if one.startswith("Physics")]
+    assert len([one for one in told if "Physics: " in one]) == 2  # in words, once a first pass
 
 
 def test_algorithm_model_and_input_function_are_named(report):

@@ -73,6 +73,7 @@ def true_result(study: PerfusionStudy, phantom: PhantomStudy) -> PerfusionResult
                 ),
                 model="btex",
                 physics=first_pass.physics,
+                used=first_pass.physics,
             )
         )
     flows = {state: _flows(phantom, state) for state in (State.REST, State.STRESS)}
