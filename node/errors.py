@@ -1,4 +1,4 @@
-"""One tree of errors: each class knows its DIMSE status, its exit code and whether a retry helps.
+"""One tree of errors: each class knows its DIMSE status and its exit code.
 
 Texts never carry patient data: they name files by our own names and instances by position.
 """
@@ -12,7 +12,6 @@ class NodeError(Exception):
 
     exit_code: ClassVar[int] = 1
     dimse_status: ClassVar[int] = 0xC000  # PS3.4 B.2.3: cannot understand
-    retry_helps: ClassVar[bool] = False
 
 
 class UsageError(NodeError):
@@ -27,31 +26,22 @@ class NothingToAnalyseError(NodeError):
     exit_code = 3
 
 
-class WithheldError(NodeError):
-    """Analysed, but the quality gate keeps the numbers back."""
-
-    exit_code = 4
-
-
 class SpoolError(NodeError):
     """The spool cannot take or give a file."""
 
     dimse_status = 0xA700  # PS3.4 B.2.3: out of resources
-    retry_helps = True
 
 
 class NoRoomError(NodeError):
     """The disk is full: a later try may find room."""
 
     exit_code = 5
-    retry_helps = True
 
 
 class OutOfMemoryError(NodeError):
     """Memory was refused: a later try may get it."""
 
     exit_code = 6
-    retry_helps = True
 
 
 def is_for_want_of_room(error: BaseException | None) -> bool:
@@ -94,8 +84,6 @@ class DeliveryError(NodeError):
 
 class TransientDeliveryError(DeliveryError):
     """The destination may take it later: no connection, out of resources, timeout."""
-
-    retry_helps = True
 
 
 class WeightsError(NodeError):

@@ -88,21 +88,6 @@ def from_baseline(
     return _invert(signal * scale, lookup(readout, medium), residual_mmol_l)
 
 
-def from_magnetisation(
-    signal: FloatArray,
-    magnetisation: float,
-    readout: Readout,
-    medium: Medium,
-    *,
-    residual_mmol_l: float = 0.0,
-) -> Concentration:
-    """Concentration where the signal of all magnetisation, read at once, is known.
-
-    `signal` has any shape [..., time]; the residual is subtracted as in `from_baseline`.
-    """
-    return _invert(np.asarray(signal) / magnetisation, lookup(readout, medium), residual_mmol_l)
-
-
 def tissue_curves(
     frames: FloatArray,
     mask: BoolArray,

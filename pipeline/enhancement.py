@@ -1,4 +1,4 @@
-"""What contrast agent does to each pixel over time, and the two ventricles that it shows first.
+"""What contrast agent does to each pixel over time, and what it fills like a left ventricle.
 
 Brightness in one frame depends on scanner, coil and dose; the order of arrival (right ventricle,
 left ventricle, myocardium) does not. Every classical stage builds on it.
@@ -37,17 +37,14 @@ class Enhancement:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Ventricles:
-    """The bright cores of both ventricles (without trabeculae), on the grid of the frames."""
+class Candidate:
+    """What fills like a left ventricle."""
 
-    lv_core: BoolArray
-    rv_core: BoolArray
-    """Empty where no right ventricle was found."""
-    lv_arrival_s: float
-    rv_arrival_s: float
-    """NaN where no right ventricle was found."""
+    core: BoolArray
+    """Its bright core, without trabeculae, on the grid of the frames [row, column]."""
+    arrival_s: float
     score: float
-    """0 to 1: how much the left core looks like one."""
+    """0 to 1: how much it looks like one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +78,7 @@ def enhancement(frames: FloatArray, time_s: FloatArray) -> Enhancement:
 
 def ventricle_candidates(
     frames: FloatArray, time_s: FloatArray, spacing_mm: tuple[float, float]
-) -> tuple[Ventricles, ...]:
+) -> tuple[Candidate, ...]:
     """Find what fills like a left ventricle: bright, compact, darker all around, after another.
 
     Parameters
@@ -101,24 +98,19 @@ def ventricle_candidates(
     seen = enhancement(coarse, time_s)
     different = {mask.tobytes(): mask for mask in _candidates(seen)}
     blobs = [_describe(mask, seen) for mask in different.values()]
-    scored = []
-    for lv in blobs:
-        rv, share = _partner(lv, blobs)
-        scored.append((lv.score * (_ALONE + (1 - _ALONE) * share), lv, rv))
-    chosen: list[tuple[float, _Blob, _Blob | None]] = []
+    scored = [(lv.score * (_ALONE + (1 - _ALONE) * _led(lv, blobs)), lv) for lv in blobs]
+    chosen: list[tuple[float, _Blob]] = []
     for one in sorted(scored, key=lambda one: -one[0]):
         if len(chosen) < _CANDIDATES and not any(_same(one[1], other[1]) for other in chosen):
             chosen.append(one)
     shape = (frames.shape[1], frames.shape[2])
     return tuple(
-        Ventricles(
-            lv_core=_from_grid(ndimage.binary_fill_holes(lv.mask), shape),
-            rv_core=np.zeros(shape, bool) if rv is None else _from_grid(rv.mask, shape),
-            lv_arrival_s=lv.arrival_s,
-            rv_arrival_s=float("nan") if rv is None else rv.arrival_s,
+        Candidate(
+            core=_from_grid(ndimage.binary_fill_holes(lv.mask), shape),
+            arrival_s=lv.arrival_s,
             score=score,
         )
-        for score, lv, rv in chosen
+        for score, lv in chosen
     )
 
 
@@ -223,10 +215,9 @@ def _solidity(mask: BoolArray) -> float:
         return 0.0
 
 
-def _partner(lv: _Blob, blobs: list[_Blob]) -> tuple[_Blob | None, float]:
-    """Find the right ventricle: a blob beside `lv` that the agent reached earlier."""
-    best: _Blob | None = None
-    best_likeness, largest = 0.0, 0.0
+def _led(lv: _Blob, blobs: list[_Blob]) -> float:
+    """0 to 1: how much a blob beside `lv` that the agent reached earlier is a right ventricle."""
+    best, largest = 0.0, 0.0
     for blob in blobs:
         lead_s = lv.arrival_s - blob.arrival_s
         if not 1.0 <= lead_s <= 20:
@@ -235,5 +226,5 @@ def _partner(lv: _Blob, blobs: list[_Blob]) -> tuple[_Blob | None, float]:
             continue
         likeness = min(1.0, blob.area_cm2 / 2) * min(1.0, lead_s / 2)
         if likeness * blob.area_cm2 > largest:
-            best, best_likeness, largest = blob, likeness, likeness * blob.area_cm2
-    return best, best_likeness
+            best, largest = likeness, likeness * blob.area_cm2
+    return best

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from pipeline.enhancement import Ventricles, ventricle_candidates
+from pipeline.enhancement import Candidate, ventricle_candidates
 from pipeline.networks import CLASSES, AnatomyNetwork
 from pipeline.study import BoolArray, FloatArray, IntArray
 
@@ -54,20 +54,20 @@ def find_heart(
     """
     best: Heart | None = None
     best_plausibility = _MINIMUM_PLAUSIBILITY
-    for ventricles in ventricle_candidates(frames, time_s, spacing_mm):
-        if ventricles.score**_FILLING_WEIGHT <= best_plausibility:
+    for candidate in ventricle_candidates(frames, time_s, spacing_mm):
+        if candidate.score**_FILLING_WEIGHT <= best_plausibility:
             break  # they are sorted: none of the others can be likelier
-        peak = _first_peak(frames, time_s, ventricles)
+        peak = _first_peak(frames, time_s, candidate)
         if peak is None:
             continue
-        rows, columns = np.nonzero(ventricles.lv_core)
+        rows, columns = np.nonzero(candidate.core)
         centre = float(rows.mean()), float(columns.mean())
         classes = network.look(frames, time_s, float(time_s[peak]), centre, spacing_mm)
         labels = np.where(np.isnan(classes[0]), 0, np.nan_to_num(classes).argmax(axis=0))
-        plausibility = _plausibility(classes, labels, ventricles, spacing_mm)
-        plausibility *= ventricles.score**_FILLING_WEIGHT
+        plausibility = _plausibility(classes, labels, candidate, spacing_mm)
+        plausibility *= candidate.score**_FILLING_WEIGHT
         if plausibility > best_plausibility:
-            labels = _around(labels, ventricles.lv_core)
+            labels = _around(labels, candidate.core)
             best = Heart(peak_frame=peak, centre=_middle(labels), labels=labels)
             best_plausibility = plausibility
     return best
@@ -85,11 +85,11 @@ def _middle(labels: IntArray) -> tuple[float, float]:
     return float(rows.min() + rows.max()) / 2, float(columns.min() + columns.max()) / 2
 
 
-def _first_peak(frames: FloatArray, time_s: FloatArray, ventricles: Ventricles) -> int | None:
+def _first_peak(frames: FloatArray, time_s: FloatArray, candidate: Candidate) -> int | None:
     # The brightest part: neither papillary muscles nor, where it moves, the wall.
-    curve = np.percentile(frames[:, ventricles.lv_core], 90, axis=1)
+    curve = np.percentile(frames[:, candidate.core], 90, axis=1)
     smooth = ndimage.gaussian_filter1d(curve.astype(float), _SMOOTHING_FRAMES, mode="nearest")
-    since_s = time_s - ventricles.lv_arrival_s
+    since_s = time_s - candidate.arrival_s
     inside = (since_s >= 0) & (since_s <= _FIRST_PASS_S)
     return int(np.where(inside, smooth, -np.inf).argmax()) if inside.any() else None
 
@@ -97,7 +97,7 @@ def _first_peak(frames: FloatArray, time_s: FloatArray, ventricles: Ventricles) 
 def _plausibility(
     classes: FloatArray,
     labels: FloatArray,
-    ventricles: Ventricles,
+    candidate: Candidate,
     spacing_mm: tuple[float, float],
 ) -> float:
     """0 to 1: the candidate is a pool with a wall all round it, and a right ventricle beside it."""
@@ -107,7 +107,7 @@ def _plausibility(
     area_cm2 = float(pool.sum()) * spacing_mm[0] * spacing_mm[1] / 100
     around = ndimage.binary_dilation(pool, iterations=2) & ~pool
     closed = float((labels[around] == MYOCARDIUM).mean())
-    inside = float((labels[ventricles.lv_core] == LV_POOL).mean())
+    inside = float((labels[candidate.core] == LV_POOL).mean())
     certainty = float(np.nan_to_num(classes[LV_POOL][pool]).mean())
     right_cm2 = float((labels == RV_POOL).sum()) * spacing_mm[0] * spacing_mm[1] / 100
     beside = 0.5 + 0.5 * min(1.0, right_cm2 / _PLAUSIBLE_CM2)

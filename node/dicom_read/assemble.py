@@ -83,7 +83,6 @@ def assemble(
         ),
         sources=tuple(built.source for built in made),
         set_aside=aside.entries(),
-        study_instance_uid=passes[0].first.header.text("StudyInstanceUID"),
     )
 
 
@@ -167,7 +166,6 @@ class _Builder:
                 slices=tuple(where for _, where in readable),
                 time_key=found.time_key,
                 input_series=source[1] if source else None,
-                heart_rate_origin=rate[1] if rate else None,
             ),
             notes=tuple(self._notes),
         )

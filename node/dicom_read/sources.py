@@ -50,7 +50,6 @@ class FirstPassSource:
     time_key: str
     """Which header value the times are, in words."""
     input_series: SliceSource | None = None
-    heart_rate_origin: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +69,6 @@ class ReadStudy:
     study: PerfusionStudy
     sources: tuple[FirstPassSource, ...]
     set_aside: tuple[SetAside, ...]
-    study_instance_uid: str
 
 
 class NoPerfusionError(NothingToAnalyseError):

@@ -15,7 +15,6 @@ SCHEME: Final = "99PERFNODE"
 
 # Quantities: CID 4108, 7180; units: CID 83, 7181; statistics: CID 7464
 BLOOD_FLOW: Final = Code("126390", "DCM", "Absolute Regional Blood Flow")
-BOLUS_ARRIVAL: Final = Code("126371", "DCM", "Bolus Arrival Time")
 PERFUSION_RESERVE: Final = Code("MPR", SCHEME, "Myocardial Perfusion Reserve")
 PERFUSION_RESERVE_CORRECTED: Final = Code(
     "MPRCORR", SCHEME, "Myocardial Perfusion Reserve, rest at 10000 mmHg/min"
@@ -33,18 +32,9 @@ MMHG: Final = Code("mm[Hg]", "UCUM", "mmHg")
 MMHG_PER_MINUTE: Final = Code("mm[Hg]/min", "UCUM", "mmHg per minute")
 ML_MIN_G: Final = Code("ml/min/g", "UCUM", "Milliliter/minute/gram")
 RATIO: Final = Code("{ratio}", "UCUM", "ratio")
-SECOND: Final = Code("s", "UCUM", "second")
-MILLISECOND: Final = Code("ms", "UCUM", "millisecond")
-MMOL_L: Final = Code("mmol/L", "UCUM", "millimole per liter")
-MMOL_KG: Final = Code("mmol/kg", "UCUM", "millimole per kilogram")
-TESLA: Final = Code("T", "UCUM", "tesla")
-PER_MMOL_S: Final = Code("L/mmol/s", "UCUM", "liter per millimole per second")
-NO_UNIT: Final = Code("1", "UCUM", "no units")
 MEAN: Final = Code("373098007", "SCT", "Mean")
 STANDARD_DEVIATION: Final = Code("386136009", "SCT", "Standard Deviation")
 MEDIAN: Final = Code("373099004", "SCT", "Median")
-MINIMUM: Final = Code("255605001", "SCT", "Minimum")
-MAXIMUM: Final = Code("56851009", "SCT", "Maximum")
 
 # Concept names of the quantity definition: CID 9000
 MEASUREMENT_METHOD: Final = Code("370129005", "SCT", "Measurement Method")

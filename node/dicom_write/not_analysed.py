@@ -48,7 +48,6 @@ def encode_not_analysed(
     version: str,
     settings: str,
     series_number_base: int,
-    needed: Sequence[str] = NEEDED,
     replacing: Replacing | None = None,
     rejection_note: bool = True,
 ) -> list[Dataset]:
@@ -76,7 +75,7 @@ def encode_not_analysed(
         series_number_base=series_number_base,
         replacing=replacing,
     )
-    objects = encode_no_numbers(provenance, reasons, needed)
+    objects = encode_no_numbers(provenance, reasons, NEEDED)
     return [*objects, *encode_rejection(provenance, objects)] if rejection_note else objects
 
 

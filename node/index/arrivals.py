@@ -105,11 +105,6 @@ class StudyArrivals:
     last_s: float
     series: tuple[SeriesArrivals, ...]
 
-    @property
-    def is_open(self) -> bool:
-        """Whether something came that is in no frozen revision."""
-        return self.revision > self.frozen
-
 
 def record(engine: sa.Engine, arrivals: Sequence[Arrival]) -> list[Outcome]:
     """Record instances in one transaction, as durably as the engine was opened."""

@@ -32,8 +32,6 @@ _WELL_KNOWN_INSTANCE = "1.2.840.10008.1.20.1.1"
 class NotHeardError(NodeError):
     """A peer could not be told its report."""
 
-    retry_helps = True
-
 
 def call_back_until(
     stop: threading.Event, desk: CommitmentDesk, index: sa.Engine, settings: Receive

@@ -20,7 +20,6 @@ LOGGER = logging.getLogger(__name__)
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1
 DOES_NOT_MATCH = 0xA900
-CANNOT_UNDERSTAND = 0xC000
 OTHER_BYTES_UNDER_THIS_UID = 0xC111  # ours, in the range of "cannot understand"
 
 _HELD_IN_MEMORY = 8 * 2**20  # what is longer goes to the disk while it comes

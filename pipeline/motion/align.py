@@ -56,14 +56,13 @@ def align_together(
     boxes: Sequence[Box],
     reference_frames: Sequence[int],
     spacing_mm: tuple[float, float],
-    device: str = "cpu",
 ) -> tuple[AlignedSeries, ...]:
     """Align several slices in one batch, each for itself; see `align`.
 
     All slices have the same number of frames and the same matrix.
     """
-    source = torch.from_numpy(np.stack(frames).astype(np.float32)).to(device)
-    times = torch.from_numpy(np.stack(time_s).astype(np.float64)).to(device)
+    source = torch.from_numpy(np.stack(frames).astype(np.float32))
+    times = torch.from_numpy(np.stack(time_s).astype(np.float64))
     with one_thread():
         canvas = prepare(source, boxes, spacing_mm, LARGEST_DISPLACEMENT_MM)
         motion = _find(canvas, times, reference_frames, spacing_mm)

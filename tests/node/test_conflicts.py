@@ -93,7 +93,8 @@ def test_exchanged_it_is_used_in_a_new_revision_and_back_again(bench):
     (before,) = conflicts(bench.index)
     bench.run("exchange", before.file)
     assert bench.used() == [3]
-    assert study_arrivals(bench.index, STUDY).is_open
+    study = study_arrivals(bench.index, STUDY)
+    assert study.revision > study.frozen
     (after,) = conflicts(bench.index)
     assert (after.file, after.used_file) == (before.used_file, before.file)
     assert (after.calling_ae, after.used_calling_ae) == ("SCANNER", "OTHER")

@@ -30,16 +30,22 @@ def test_every_pool_that_fills_is_a_candidate_and_the_left_ventricle_among_them(
     drawn = draw()
     frames, _ = with_aorta(drawn)
     found = ventricle_candidates(frames, drawn.time_s, SPACING_MM)
-    inside = [drawn.lv_pool[one.lv_core].mean() for one in found]
+    inside = [drawn.lv_pool[one.core].mean() for one in found]
     assert max(inside) > 0.95
     assert list(found) == sorted(found, key=lambda one: -one.score)
 
 
-def test_the_right_ventricle_is_the_one_before():
+def test_a_pool_counts_less_where_no_right_ventricle_fills_before_it():
     drawn = draw()
-    best = ventricle_candidates(drawn.frames, drawn.time_s, SPACING_MM)[0]
-    assert best.rv_arrival_s < best.lv_arrival_s
-    assert drawn.rv_pool[best.rv_core].mean() > 0.9
+    alone = drawn.frames.copy()
+    alone[:, drawn.rv_pool] = alone[0, drawn.rv_pool]
+    with_right, without = (
+        ventricle_candidates(frames, drawn.time_s, SPACING_MM)[0]
+        for frames in (drawn.frames, alone)
+    )
+    assert drawn.lv_pool[with_right.core].mean() > 0.95
+    assert drawn.lv_pool[without.core].mean() > 0.95
+    assert without.score < 0.5 * with_right.score
 
 
 def test_a_still_picture_has_no_heart(network):

@@ -172,7 +172,7 @@ def test_many_threads_record_and_freeze_without_losing_a_row(index):
     def send(number: int) -> None:
         assert record(index, [arrival(number)]) == [Outcome.NEW]
         study = study_arrivals(index, "1.2")
-        if study is not None and study.is_open:
+        if study is not None and study.revision > study.frozen:
             freeze(index, "1.2", study.revision)
 
     with ThreadPoolExecutor(8) as pool:
