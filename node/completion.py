@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from node.config import Completion
-from node.index.arrivals import SeriesArrivals, StudyArrivals
+from node.index.holdings import SeriesArrivals, StudyArrivals
 
 _SATURATED = "input-function-saturated"
 """The finding of the pipeline that a series of its own for the input function would answer."""

@@ -14,7 +14,7 @@ from node.config import Archive, Config
 from node.dicom_read.header import Header
 from node.dicom_read.recognise import refusal_by_words
 from node.errors import TransientDeliveryError
-from node.index.arrivals import study_arrivals
+from node.index.holdings import study_arrivals
 from node.retrieve import fetch_series, find_series
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from node.completion import judge
 from node.config import Completion, load_config
 from node.errors import NodeError
 from node.index import jobs, ledger
-from node.index.arrivals import study_arrivals
 from node.index.conflicts import conflicts
+from node.index.holdings import study_arrivals
 from node.index.jobs import Job
 from node.index.ledger import Delivery
 from node.index.overview import ARRIVING, DELETED, StudyOverview, overview

@@ -1,19 +1,16 @@
-"""What has arrived: instances, their studies, and the revisions that the worker freezes.
+"""How instances enter the index, and the revisions of their studies that the worker freezes.
 
 An instance belongs to the revision that was open when it came. Freezing a revision ends it: its
 snapshot never changes again, and a late image opens the next one.
 """
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 
-from node.index.tables import CONFLICT, DOOMED, INSTANCE, STUDY, insert_into, reading
-
-_UIDS_A_QUERY = 500  # SQLite takes at most 999 parameters in old builds
+from node.index.tables import CONFLICT, INSTANCE, STUDY, insert_into
 
 # Built once: building a statement costs more than running it.
 _INSERT = sa.insert(INSTANCE)
@@ -66,44 +63,6 @@ class Arrival:
     calling_ae: str
     received_s: float
     """Seconds since the epoch."""
-
-
-@dataclass(frozen=True)
-class InstanceRow:
-    """An instance as the index knows it."""
-
-    sop_instance_uid: str
-    series_uid: str
-    sop_class_uid: str
-    transfer_syntax_uid: str
-    file: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class SeriesArrivals:
-    """How much of one series is here."""
-
-    series_uid: str
-    modality: str
-    received: int
-    expected_images: int | None
-    """None where the headers do not say it, or contradict each other."""
-    last_s: float
-
-
-@dataclass(frozen=True)
-class StudyArrivals:
-    """How much of one study is here."""
-
-    study_uid: str
-    revision: int
-    """The highest revision that any instance has."""
-    frozen: int
-    """The highest revision that was frozen; 0 for none."""
-    first_s: float
-    last_s: float
-    series: tuple[SeriesArrivals, ...]
 
 
 def record(engine: sa.Engine, arrivals: Sequence[Arrival]) -> list[Outcome]:
@@ -169,98 +128,16 @@ def _record_one(connection: sa.Connection, arrival: Arrival) -> Outcome:
     return Outcome.CONFLICT
 
 
-def open_studies(engine: sa.Engine, now_s: float) -> tuple[StudyArrivals, ...]:
-    """Return every study with something that is in no frozen revision.
-
-    A clock that was set back would leave arrivals in the future, and a study waiting until then:
-    they are taken as having come now.
-    """
-    with reading(engine) as connection:
-        studies = _arrivals(connection, STUDY.c.revision > STUDY.c.frozen)
-    if all(study.last_s <= now_s for study in studies):
-        return studies
-    with engine.begin() as connection:
-        connection.execute(
-            sa.update(INSTANCE).where(INSTANCE.c.received_s > now_s).values(received_s=now_s)
-        )
-        return _arrivals(connection, STUDY.c.revision > STUDY.c.frozen)
-
-
-def study_arrivals(engine: sa.Engine, study_uid: str) -> StudyArrivals | None:
-    """Return what is here of one study, or None where nothing is."""
-    with reading(engine) as connection:
-        found = _arrivals(connection, STUDY.c.study_uid == study_uid)
-    return found[0] if found else None
-
-
-def _arrivals(
-    connection: sa.Connection, condition: sa.ColumnElement[bool]
-) -> tuple[StudyArrivals, ...]:
-    lowest = sa.func.min(INSTANCE.c.expected_images)
-    said_by = sa.func.count(INSTANCE.c.expected_images)
-    rows = connection.execute(
-        sa.select(
-            STUDY,
-            INSTANCE.c.series_uid,
-            sa.func.min(INSTANCE.c.modality).label("modality"),
-            sa.func.count().label("received"),
-            sa.func.max(INSTANCE.c.received_s).label("series_last_s"),
-            # One voice, or none: a count that differs from image to image counts something else.
-            sa.case(
-                (
-                    sa.and_(
-                        lowest == sa.func.max(INSTANCE.c.expected_images),
-                        said_by == sa.func.count(),
-                    ),
-                    lowest,
-                )
-            ).label("expected_images"),
-        )
-        .join_from(STUDY, INSTANCE)
-        .where(condition)
-        .group_by(*STUDY.c, INSTANCE.c.series_uid)
-        .order_by(STUDY.c.study_uid, INSTANCE.c.series_uid)
-    ).all()
-    return tuple(
-        StudyArrivals(
-            study_uid=own[0].study_uid,
-            revision=own[0].revision,
-            frozen=own[0].frozen,
-            first_s=own[0].first_s,
-            last_s=max(row.series_last_s for row in own),
-            series=tuple(
-                SeriesArrivals(
-                    series_uid=row.series_uid,
-                    modality=row.modality,
-                    received=row.received,
-                    expected_images=row.expected_images,
-                    last_s=row.series_last_s,
-                )
-                for row in own
-            ),
-        )
-        for own in _by_study(rows)
-    )
-
-
-def _by_study(rows: Iterable[sa.Row[Any]]) -> list[list[sa.Row[Any]]]:
-    groups: dict[str, list[sa.Row[Any]]] = {}
-    for row in rows:
-        groups.setdefault(row.study_uid, []).append(row)
-    return list(groups.values())
-
-
-def freeze(engine: sa.Engine, study_uid: str, revision: int) -> bool:
+def freeze(connection: sa.Connection, study_uid: str, revision: int) -> bool:
     """End a revision, so that its snapshot never changes; True where it is frozen now.
 
     May be repeated. False: the study does not have that revision.
+
+    Parameters
+    ----------
+    connection
+        In a transaction of the caller, who may write its job row in the same.
     """
-    with engine.begin() as connection:
-        return freeze_in(connection, study_uid, revision)
-
-
-def freeze_in(connection: sa.Connection, study_uid: str, revision: int) -> bool:
-    """`freeze` inside a transaction of the caller, who may write its job row in the same."""
     connection.execute(
         sa.update(STUDY)
         .where(
@@ -274,72 +151,3 @@ def freeze_in(connection: sa.Connection, study_uid: str, revision: int) -> bool:
         sa.select(STUDY.c.frozen).where(STUDY.c.study_uid == study_uid)
     ).scalar_one_or_none()
     return frozen is not None and frozen >= revision >= 1
-
-
-def frozen_studies(engine: sa.Engine) -> tuple[tuple[str, int], ...]:
-    """Return (study UID, highest frozen revision) of every study that was ever frozen."""
-    with reading(engine) as connection:
-        rows = connection.execute(
-            sa.select(STUDY.c.study_uid, STUDY.c.frozen)
-            .where(STUDY.c.frozen > 0)
-            .order_by(STUDY.c.study_uid)
-        ).all()
-    return tuple((row.study_uid, row.frozen) for row in rows)
-
-
-def snapshot(engine: sa.Engine, study_uid: str, revision: int) -> tuple[InstanceRow, ...]:
-    """Return the instances of a study up to a revision, ordered by UID.
-
-    For a frozen revision this is the same answer for ever, unless a person settles a conflict.
-    """
-    with reading(engine) as connection:
-        rows = connection.execute(
-            _instance_columns().where(
-                INSTANCE.c.study_uid == study_uid, INSTANCE.c.revision <= revision
-            )
-        ).all()
-    return tuple(_instance_row(row) for row in rows)
-
-
-def find_instances(engine: sa.Engine, uids: Sequence[str]) -> dict[str, InstanceRow]:
-    """Return those of the instances that are here, by SOP Instance UID."""
-    found: dict[str, InstanceRow] = {}
-    with reading(engine) as connection:
-        for start in range(0, len(uids), _UIDS_A_QUERY):
-            part = list(uids[start : start + _UIDS_A_QUERY])
-            rows = connection.execute(
-                _instance_columns().where(INSTANCE.c.sop_instance_uid.in_(part))
-            )
-            found.update({row.sop_instance_uid: _instance_row(row) for row in rows})
-    return found
-
-
-def known_files(engine: sa.Engine) -> set[str]:
-    """Return every file of the spool that a row names, those that are being deleted too."""
-    with reading(engine) as connection:
-        statement = sa.union_all(
-            *(sa.select(table.c.file) for table in (INSTANCE, CONFLICT, DOOMED))
-        )
-        return set(connection.execute(statement).scalars())
-
-
-def _instance_row(row: sa.Row[Any]) -> InstanceRow:
-    return InstanceRow(
-        sop_instance_uid=row.sop_instance_uid,
-        series_uid=row.series_uid,
-        sop_class_uid=row.sop_class_uid,
-        transfer_syntax_uid=row.transfer_syntax_uid,
-        file=row.file,
-        sha256=row.sha256,
-    )
-
-
-def _instance_columns() -> sa.Select[tuple[str, str, str, str, str, str]]:
-    return sa.select(
-        INSTANCE.c.sop_instance_uid,
-        INSTANCE.c.series_uid,
-        INSTANCE.c.sop_class_uid,
-        INSTANCE.c.transfer_syntax_uid,
-        INSTANCE.c.file,
-        INSTANCE.c.sha256,
-    ).order_by(INSTANCE.c.sop_instance_uid)

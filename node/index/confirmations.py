@@ -19,6 +19,7 @@ from node.index.ledger import (
     DeliveryState,
     belongs,
     deliveries,
+    is_row,
 )
 from node.index.tables import reading
 
@@ -123,37 +124,42 @@ def record_answer(
         SOP Instance UIDs that it does not have, each with why; they are sent again.
     """
     rows = asked_about(index, transaction_uid)
-    settled = lacking = 0
+    confirmed = lacking = 0
     with index.begin() as connection:
         for row in rows:
             uid = row.sop_instance_uid
             if uid in present:
-                values: dict[str, object] = {"confirmation": Confirmation.CONFIRMED}
-            elif uid in absent:
-                lacking += 1
-                values = {
-                    "state": DeliveryState.PENDING,
-                    "confirmation": Confirmation.NONE,
-                    "reason": f"the destination does not have it ({absent[uid]})",
-                    "next_try_s": now_s,
-                }
-            else:
-                continue
-            settled += connection.execute(
-                DELIVERY.update()
-                .where(
-                    DELIVERY.c.sop_instance_uid == uid,
-                    DELIVERY.c.destination == row.destination,
-                    DELIVERY.c.transaction_uid == transaction_uid,
-                    DELIVERY.c.confirmation == Confirmation.ASKED,
+                confirmed += _settle(
+                    connection, row, confirmation=Confirmation.CONFIRMED, changed_s=now_s
                 )
-                .values(**values, changed_s=now_s)
-            ).rowcount
-    if settled:
-        log.info("%d of %d stored results are confirmed", settled - lacking, len(rows))
+            elif uid in absent:
+                lacking += _settle(
+                    connection,
+                    row,
+                    state=DeliveryState.PENDING,
+                    confirmation=Confirmation.NONE,
+                    reason=f"the destination does not have it ({absent[uid]})",
+                    next_try_s=now_s,
+                    changed_s=now_s,
+                )
+    if confirmed:
+        log.info("%d of %d stored results are confirmed", confirmed, len(rows))
     if lacking:
         log.warning("%d results are not where they were stored, and are sent again", lacking)
-    return settled
+    return confirmed + lacking
+
+
+def _settle(connection: sa.Connection, row: Delivery, **values: object) -> int:
+    """Change a row that is still asked about by the same transaction; counts it if it is."""
+    return connection.execute(
+        DELIVERY.update()
+        .where(
+            *is_row(row),
+            DELIVERY.c.transaction_uid == row.transaction_uid,
+            DELIVERY.c.confirmation == Confirmation.ASKED,
+        )
+        .values(**values)
+    ).rowcount
 
 
 def record_report(index: sa.Engine, report: Dataset, now_s: float) -> int:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from node.index.arrivals import freeze_in
+from node.index.arrivals import freeze
 from node.index.tables import INSTANCE, METADATA, reading
 
 
@@ -69,7 +69,7 @@ def freeze_and_add(index: sa.Engine, study_uid: str, revision: int, now_s: float
     False: the study does not have that revision.
     """
     with index.begin() as connection:
-        if not freeze_in(connection, study_uid, revision):
+        if not freeze(connection, study_uid, revision):
             return False
         if _find(connection, study_uid, revision) is None:
             connection.execute(

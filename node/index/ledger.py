@@ -192,11 +192,7 @@ def settle(
     with index.begin() as connection:
         connection.execute(
             DELIVERY.update()
-            .where(
-                DELIVERY.c.sop_instance_uid == row.sop_instance_uid,
-                DELIVERY.c.destination == row.destination,
-                DELIVERY.c.state != DeliveryState.STORED,
-            )
+            .where(*is_row(row), DELIVERY.c.state != DeliveryState.STORED)
             .values(
                 state=state, status=status, reason=reason, next_try_s=next_try_s, changed_s=now_s
             )
@@ -281,6 +277,14 @@ def belongs(consignment: Consignment) -> tuple[sa.ColumnElement[bool], ...]:
         DELIVERY.c.study_uid == consignment.study_uid,
         DELIVERY.c.revision == consignment.revision,
         DELIVERY.c.destination == consignment.destination,
+    )
+
+
+def is_row(delivery: Delivery) -> tuple[sa.ColumnElement[bool], ...]:
+    """Conditions for the one row of a delivery."""
+    return (
+        DELIVERY.c.sop_instance_uid == delivery.sop_instance_uid,
+        DELIVERY.c.destination == delivery.destination,
     )
 
 

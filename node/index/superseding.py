@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from node.index.confirmations import OPEN
 from node.index.entry import RESULT
-from node.index.ledger import DELIVERY, REJECTION, Delivery, DeliveryState, deliveries
+from node.index.ledger import DELIVERY, REJECTION, Delivery, DeliveryState, deliveries, is_row
 from node.index.tables import reading
 
 _WANTED = (
@@ -90,10 +90,6 @@ def _change(index: sa.Engine, note: Delivery, **values: object) -> None:
     with index.begin() as connection:
         connection.execute(
             DELIVERY.update()
-            .where(
-                DELIVERY.c.sop_instance_uid == note.sop_instance_uid,
-                DELIVERY.c.destination == note.destination,
-                DELIVERY.c.state == DeliveryState.HELD,
-            )
+            .where(*is_row(note), DELIVERY.c.state == DeliveryState.HELD)
             .values(**values)
         )

@@ -17,9 +17,9 @@ from pynetdicom.dsutils import decode, encode
 
 from node.config import Receive
 from node.errors import EncodingError, UnreadableInstanceError
-from node.index.arrivals import InstanceRow, find_instances
 from node.index.commitments import CommitmentRequest, add_request, mark_told
 from node.index.confirmations import record_report
+from node.index.holdings import InstanceRow, find_instances
 from node.receive.header import is_uid
 from node.receive.part10 import read_file_header
 from node.spool import Spool

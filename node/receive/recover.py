@@ -15,7 +15,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from node.errors import SpoolError, UnreadableInstanceError
-from node.index.arrivals import Arrival, known_files, record
+from node.index.arrivals import Arrival, record
+from node.index.holdings import known_files
 from node.receive.header import read_header
 from node.receive.part10 import read_file_header
 from node.spool import Spool

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from node.completion import has_all
 from node.config import Analysis
 from node.dicom_read.announced import announced_state
-from node.index.arrivals import StudyArrivals, snapshot
+from node.index.holdings import StudyArrivals, snapshot
 from pipeline.study import State
 
 log = logging.getLogger(__name__)

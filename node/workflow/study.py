@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from node.audit import AuditTrail
 from node.config import Config
 from node.errors import SpoolError, is_for_want_of_room
-from node.index import arrivals, entry, jobs
-from node.index.arrivals import InstanceRow
+from node.index import entry, holdings, jobs
 from node.index.fetches import may_ask
+from node.index.holdings import InstanceRow
 from node.index.jobs import JobState
 from node.index.ledger import Result
 from node.index.retirement import find_retired
@@ -263,7 +263,7 @@ class StudyWork:
         return folder
 
     def _snapshot(self, ticket: Ticket) -> tuple[InstanceRow, ...]:
-        return arrivals.snapshot(self._index, ticket.study_uid, ticket.revision)
+        return holdings.snapshot(self._index, ticket.study_uid, ticket.revision)
 
     def _is_wanted(self, ticket: Ticket) -> bool:
         job = jobs.find_job(self._index, ticket.study_uid, ticket.revision)

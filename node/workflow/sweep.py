@@ -13,7 +13,7 @@ from node.completion import judge
 from node.config import Completion
 from node.engine import Progress, Work
 from node.index import jobs
-from node.index.arrivals import frozen_studies, open_studies
+from node.index.holdings import frozen_studies, open_studies
 from node.index.jobs import UNFINISHED, Job, JobState
 from node.workflow.announced import Announcements
 from node.workflow.ticket import LANE, Ticket

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from node.config import Storage
-from node.index.arrivals import open_studies, snapshot, study_arrivals
+from node.index.holdings import open_studies, snapshot, study_arrivals
 from node.index.tables import open_index
 from node.spool import Spool
 from tests.raw_sender import SUCCESS, RawSender, ReceiverProcess, mr_data_set

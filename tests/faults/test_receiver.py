@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from node.config import Storage
-from node.index.arrivals import snapshot, study_arrivals
+from node.index.holdings import snapshot, study_arrivals
 from node.index.tables import open_index
 from node.receive.recover import recover
 from node.spool import Spool

@@ -15,9 +15,9 @@ from node.cli import main
 from node.config import Config, Destination
 from node.dicom_write import read_earlier
 from node.index import jobs, ledger
-from node.index.arrivals import known_files, study_arrivals
 from node.index.conflicts import conflicts
 from node.index.entry import RESULT
+from node.index.holdings import known_files, study_arrivals
 from node.index.jobs import JobState
 from node.index.ledger import DELIVERY, DeliveryState
 from node.index.retirement import Candidate, find_retired, quiet_studies

@@ -5,7 +5,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from node.config import Analysis, Storage
 from node.dicom_read.announced import announced_state
-from node.index.arrivals import Arrival, record, study_arrivals
+from node.index.arrivals import Arrival, record
+from node.index.holdings import study_arrivals
 from node.index.tables import open_index
 from node.workflow.announced import Announcements
 from pipeline.study import State

@@ -4,7 +4,7 @@ import pytest
 
 from node.completion import judge, what_is_missing
 from node.config import Completion
-from node.index.arrivals import SeriesArrivals, StudyArrivals
+from node.index.holdings import SeriesArrivals, StudyArrivals
 
 SETTINGS = Completion(series_quiet_s=30.0, study_quiet_s=10.0)
 

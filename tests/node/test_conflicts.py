@@ -6,8 +6,9 @@ import pytest
 
 from node.cli import main
 from node.config import Storage
-from node.index.arrivals import freeze, snapshot, study_arrivals
 from node.index.conflicts import conflicts
+from node.index.holdings import snapshot, study_arrivals
+from node.index.jobs import freeze_and_add
 from node.index.tables import open_index
 from node.receive.draft import Draft
 from node.receive.intake import Announcement, Intake
@@ -89,7 +90,7 @@ def test_dropped_it_is_gone_and_the_first_stays(bench, capsys):
 
 
 def test_exchanged_it_is_used_in_a_new_revision_and_back_again(bench):
-    freeze(bench.index, STUDY, 1)
+    freeze_and_add(bench.index, STUDY, 1, now_s=0.0)
     (before,) = conflicts(bench.index)
     bench.run("exchange", before.file)
     assert bench.used() == [3]

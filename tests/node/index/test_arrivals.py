@@ -11,14 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from node.config import Storage
-from node.index.arrivals import (
-    Arrival,
-    Outcome,
+from node.index import arrivals
+from node.index.arrivals import Arrival, Outcome, record
+from node.index.holdings import (
     find_instances,
-    freeze,
     frozen_studies,
     open_studies,
-    record,
     snapshot,
     study_arrivals,
 )
@@ -31,6 +29,11 @@ def index(tmp_path):
     engine = open_index(Storage(directory=tmp_path))
     yield engine
     engine.dispose()
+
+
+def freeze(index, study_uid, revision):
+    with index.begin() as connection:
+        return arrivals.freeze(connection, study_uid, revision)
 
 
 def arrival(number: int, **changes) -> Arrival:

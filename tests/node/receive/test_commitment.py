@@ -10,8 +10,8 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel
 
 from node.config import Receive, Sender
-from node.index.arrivals import snapshot
 from node.index.commitments import COMMITMENT, CommitmentRequest, due_requests
+from node.index.holdings import snapshot
 from node.index.tables import reading
 from node.receive.call_back import call_back, next_try_s
 from node.receive.commitment import CommitmentDesk

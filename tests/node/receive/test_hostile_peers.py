@@ -17,7 +17,7 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import build_context
 
-from node.index.arrivals import study_arrivals
+from node.index.holdings import study_arrivals
 
 STUDY = "1.2.826.0.1.1"
 ACCEPTED, REJECTED, ABORTED = 2, 3, 7

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from node.index.arrivals import snapshot
+from node.index.holdings import snapshot
 from node.receive.draft import Draft
 from node.receive.intake import Announcement, Intake
 from node.receive.part10 import read_file_header

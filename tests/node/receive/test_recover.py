@@ -6,7 +6,7 @@ import pytest
 
 from node.config import Storage
 from node.errors import SpoolError
-from node.index.arrivals import snapshot, study_arrivals
+from node.index.holdings import snapshot, study_arrivals
 from node.index.tables import open_index
 from node.receive.draft import Draft
 from node.receive.intake import Announcement, Intake

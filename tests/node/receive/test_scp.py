@@ -19,7 +19,7 @@ from pydicom.uid import (
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
-from node.index.arrivals import snapshot, study_arrivals
+from node.index.holdings import snapshot, study_arrivals
 from node.spool import Spool
 
 STUDY = "1.2.826.0.1.1"
