@@ -148,12 +148,16 @@ def _readout(header: Header, protocol: ProtocolPhysics, values: _Values) -> Read
         (_pulses_before_centre(header), Origin.HEADER),
         (_DEFAULT_PULSES_BEFORE_CENTRE, Origin.DEFAULT),
     )
-    delay_ms = values.take(
-        "readout.saturation_delay_s",
-        (protocol.saturation_delay_ms, Origin.CONFIGURATION),
-        (_delay_ms(time_ms, pulses * tr_ms, values), time_origin),
-        (_delay_ms(_DEFAULT_TIME_TO_CENTRE_MS, pulses * tr_ms, values), Origin.DEFAULT),
-    )
+    delay_ms = protocol.saturation_delay_ms
+    if delay_ms is not None:
+        values.origin["readout.saturation_delay_s"] = Origin.CONFIGURATION
+    else:
+        to_centre_ms = values.take(
+            "readout.saturation_delay_s",
+            (time_ms, time_origin),
+            (_DEFAULT_TIME_TO_CENTRE_MS, Origin.DEFAULT),
+        )
+        delay_ms = _delay_ms(to_centre_ms, pulses * tr_ms, values)
     efficiency = values.take(
         "readout.saturation_efficiency",
         (protocol.saturation_efficiency, Origin.CONFIGURATION),
@@ -179,22 +183,18 @@ def saturation_time_ms(header: Header) -> tuple[float | None, Origin]:
     return value, Origin.PRIVATE_HEADER
 
 
-def _delay_ms(time_ms: float | None, to_centre_ms: float, values: _Values) -> float | None:
+def _delay_ms(time_ms: float, readout_ms: float, values: _Values) -> float:
     """Return the time from saturation to the first readout pulse [ms].
 
     The saturation time is taken to go to the centre of k-space; where the readout before the
     centre is longer than that, it can only go to the first pulse.
     """
-    if time_ms is None:
-        return None
-    if time_ms > to_centre_ms:
-        return time_ms - to_centre_ms
-    note = (
+    if time_ms > readout_ms:
+        return time_ms - readout_ms
+    values.notes.append(
         f"The saturation time of {time_ms:g} ms is shorter than the readout before the centre of "
         "k-space, so it was taken as the time to the first readout pulse."
     )
-    if note not in values.notes:
-        values.notes.append(note)
     return time_ms
 
 

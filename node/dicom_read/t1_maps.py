@@ -68,9 +68,8 @@ def _refusal(frame: Frame, passes: Sequence[Pass]) -> str | None:
     if here and there and here != there:
         return "it is a T1 map whose place in the patient is told by other coordinates"
     for keyword in _DESCRIPTIONS:
-        word = find_word(_WITH_AGENT, plain(frame.header.text(keyword)))
-        if word:
-            return f"it is a T1 map with contrast agent ({keyword} says '{word}')"
+        if find_word(_WITH_AGENT, plain(frame.header.text(keyword))):
+            return f"it is a T1 map with contrast agent ({keyword} says so)"
     taken, starts = start_seconds(frame.header), [one.start_s for one in passes]
     known = [start for start in starts if start is not None]
     if taken is None or len(known) < len(starts):

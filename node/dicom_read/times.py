@@ -208,9 +208,9 @@ def _instance_numbers_times_repetition(frames: Sequence[Frame]) -> _Values:
 
 def beat_interval_s(frames: Sequence[Frame]) -> float | None:
     """Return the nominal time between two images of a slice [s], where the header tells one."""
-    for keyword, factor in (("RRIntervalTimeNominal", 1e-3), ("NominalInterval", 1e-3)):
-        values = [frame.header.number(keyword) for frame in frames]
-        plausible = [value * factor for value in values if value and _is_step(value * factor)]
+    for keyword in ("RRIntervalTimeNominal", "NominalInterval"):
+        values = [_milliseconds(frame.header.number(keyword)) for frame in frames]
+        plausible = [value for value in values if value is not None and _is_step(value)]
         if plausible:
             return median(plausible)
     rate = frames[0].header.number("HeartRate")

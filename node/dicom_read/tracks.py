@@ -95,10 +95,10 @@ def _joined(known: Track, other: Track, aside: Aside) -> Track:
     new = [i for i in range(len(other.frames)) if apart[i] > _SAME_MOMENT_S]
     grid = (known.first.rows, known.first.columns, known.first.geometry.spacing_mm)
     other_grid = (other.first.rows, other.first.columns, other.first.geometry.spacing_mm)
-    mixed = other.motion_compensated != known.motion_compensated or grid != other_grid
-    if mixed or 2 * len(new) < len(other.frames):
-        moved = "it is the scanner's motion-compensated copy of" if mixed else "it is a copy of"
-        reason = f"{moved} {known.first.series}, which is used"
+    moved = other.motion_compensated and not known.motion_compensated
+    if moved or grid != other_grid or 2 * len(new) < len(other.frames):
+        copy = "the scanner's motion-compensated copy" if moved else "a copy"
+        reason = f"it is {copy} of {known.first.series}, which is used"
         aside.add(other.first.series, reason, {f.source.path for f in other.frames})
         return known
     seconds = np.concatenate([known.seconds, other.seconds[new]])

@@ -122,6 +122,14 @@ def test_the_original_is_preferred_to_the_scanners_motion_compensated_copy(tmp_p
     )
 
 
+def test_a_copy_on_another_grid_is_called_a_copy_and_no_more(tmp_path):
+    copy = Series(number=6, shape=(14, 12), spacing_mm=(1.7, 1.3))
+
+    result = read(Series(number=5).datasets() + copy.datasets(), tmp_path)
+
+    assert aside(result)["series 6"] == "it is a copy of series 5, which is used"
+
+
 def test_a_motion_compensated_series_alone_is_used_and_said(tmp_path):
     result = read(Series(description="perf_MOCO").datasets(), tmp_path)
 

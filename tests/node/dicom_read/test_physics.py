@@ -4,7 +4,7 @@ import struct
 import pytest
 from pydicom import Dataset
 
-from node.config import Analysis
+from node.config import Analysis, ProtocolPhysics
 from node.dicom_read.header import Header
 from node.dicom_read.physics import field_strength_t, read_physics, sequence_kind
 from node.dicom_read.siemens import csa_values, readout_train
@@ -72,6 +72,24 @@ def test_a_saturation_time_shorter_than_the_readout_goes_to_the_first_pulse_and_
 
     assert found.readout.saturation_delay_s == pytest.approx(0.020)
     assert any("taken as the time to the first readout pulse" in note for note in notes)
+
+
+@pytest.mark.parametrize("configured_ms", [None, 33.0])
+def test_nothing_is_noted_of_a_saturation_time_that_is_not_used(configured_ms):
+    """The usual time, and the header's beside a configured one, are shorter than this readout."""
+    protocol = ProtocolPhysics(protocol="perf", saturation_delay_ms=configured_ms)
+    values = header(
+        MagneticFieldStrength=3,
+        SeriesDescription="perf",
+        RepetitionTime=2.4,
+        InversionTime=150 if configured_ms is None else 100,
+        NumberOfPhaseEncodingSteps=100,
+    )
+
+    found, notes = read_physics(values, Analysis(protocols=(protocol,)))
+
+    assert found.readout.saturation_delay_s == pytest.approx((configured_ms or 30.0) * 1e-3)
+    assert not [note for note in notes if "saturation time" in note]
 
 
 def test_the_time_between_slices_is_not_taken_for_the_time_between_pulses():
