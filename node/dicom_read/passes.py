@@ -86,7 +86,7 @@ def _shares_slice(one: Run, other: Run) -> bool:
 def _join(runs: Sequence[Run], aside: Aside) -> Pass | None:
     """Join the slices of runs; None where too few frames are left."""
     tracks = with_proton_density(tracks_of(runs, aside), aside)
-    tracks = [track for track in tracks if _has_enough(track, aside)]
+    tracks = [track for track in tracks if are_enough(track.frames, aside)]
     if not tracks:
         return None
     inputs = _inputs(tracks)
@@ -111,16 +111,16 @@ def _since(track: Track, start: float) -> Track:
     return replace(track, seconds=track.seconds - start)
 
 
-def _has_enough(track: Track, aside: Aside) -> bool:
-    """Whether a slice has enough frames for a first pass; else set it aside."""
-    if len(track.frames) >= FEWEST_FRAMES:
+def are_enough(frames: Sequence[Frame], aside: Aside) -> bool:
+    """Whether these frames of a slice are enough for a first pass; else they are set aside."""
+    if len(frames) >= FEWEST_FRAMES:
         return True
-    reason = (
-        f"a slice has {len(track.frames)} images, too few for a first pass "
-        f"(at least {FEWEST_FRAMES})"
-    )
-    paths = {frame.source.path for frame in track.frames}
-    aside.add(track.first.series, reason, paths, TooFewFramesError)
+    if frames:
+        reason = (
+            f"a slice has {len(frames)} images, too few for a first pass (at least {FEWEST_FRAMES})"
+        )
+        paths = {frame.source.path for frame in frames}
+        aside.add(frames[0].series, reason, paths, TooFewFramesError)
     return False
 
 

@@ -133,9 +133,7 @@ def test_philips_private_scale_makes_series_comparable(tmp_path):
 
 def test_images_that_cannot_be_decoded_are_left_out(tmp_path):
     datasets = Series(slices=1, frames=30, change=ramp).datasets()
-    for dataset in datasets[4:6]:
-        dataset.compress(JPEG2000Lossless, generate_instance_uid=False)
-        dataset.PixelData = dataset.PixelData[:60] + bytes(len(dataset.PixelData) - 60)
+    spoil(datasets[4:6])
     read = read_study(write(datasets, tmp_path), Analysis())
 
     image_slice = read.study.first_passes[0].slices[0]
@@ -144,6 +142,24 @@ def test_images_that_cannot_be_decoded_are_left_out(tmp_path):
     (left_out,) = read.set_aside
     assert "cannot be decoded" in left_out.reason
     assert len(left_out.files) == 2
+
+
+def spoil(datasets):
+    for dataset in datasets:
+        dataset.compress(JPEG2000Lossless, generate_instance_uid=False)
+        dataset.PixelData = dataset.PixelData[:60] + bytes(len(dataset.PixelData) - 60)
+
+
+def test_a_slice_of_which_too_few_images_can_be_decoded_is_left_out_and_said(tmp_path):
+    datasets = Series(slices=2, frames=24, change=ramp).datasets()
+    spoil(datasets[:6])
+    read = read_study(write(datasets, tmp_path), Analysis())
+
+    assert len(read.study.first_passes[0].slices) == 1
+    assert [(one.reason[:30], len(one.files)) for one in read.set_aside] == [
+        ("a slice has 18 images, too few", 18),
+        ("its pixel data cannot be decod", 6),
+    ]
 
 
 def test_a_study_without_any_readable_pixel_data_has_its_own_error(tmp_path):
