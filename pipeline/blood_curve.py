@@ -11,36 +11,13 @@ from pipeline.blood_pool import PoolSignal
 from pipeline.bolus import find_landmarks
 from pipeline.study import BoolArray, FloatArray, Physics, Readout
 
-PEAKS_MMOL_L: Final = (1.0, 18.0)
-"""Between these lies the peak in blood."""
-
-N_SCALES: Final = 60
-FLOOR_SHARES: Final = (0.0, 0.5, 1.0)
-"""How much of what the dark baseline of a short readout shows beyond the model lies beneath its
-bright frames, too. Noise does not (its mean is that of magnitudes), a ghost does."""
-COMPARED_RISE: Final = 1.3
-"""Frames are compared where the main signal is so many times its baseline."""
-
 SIGNAL_ERROR: Final = 0.025
 """Relative error of a frame that model and image processing leave."""
-BASELINE_ERROR: Final = 0.05
-"""Relative error of the baseline of a pool: all frames of a slice are wrong by it together."""
-TIMING_ERROR_S: Final = 0.15
-"""On the upslope an error in time is an error of signal."""
-LARGEST_CORRECTION_S: Final = 4.0
-COMPARED_AFTER_PEAK_S: Final = 10.0
-"""Two passages are brought together over the first pass; later ones differ."""
-
 LEAST_ERROR_SHARE: Final = 0.005
 """Of the height of a curve: no frame of the main readout is better than that."""
 
 _LARGEST: Final = 1e3
 """Stands for an infinite amplification."""
-
-LARGEST_SCORE: Final = 3.0
-"""Frames that disagree by more expected errors than this count no more than that."""
-INDEPENDENT_FRAMES: Final = 8.0
-"""Errors of neighbouring frames are alike: a slice says no more than so many frames would."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,6 +35,12 @@ class BloodCurve:
         return self.amplification <= highest_amplification
 
 
+def arrival_s(pool: PoolSignal) -> float:
+    """When the bolus reaches a pool [s]."""
+    rise = pool.signal - np.median(np.sort(pool.signal)[:3])
+    return find_landmarks(pool.time_s, rise).arrival_s
+
+
 def baseline(pool: PoolSignal) -> float:
     """Mean signal before the bolus."""
     return float(pool.signal[: baseline_end(pool)].mean())
@@ -65,7 +48,7 @@ def baseline(pool: PoolSignal) -> float:
 
 def baseline_end(pool: PoolSignal) -> int:
     """Count the frames before the bolus."""
-    return concentration.baseline_frames(pool.time_s, _arrival_s(pool))
+    return concentration.baseline_frames(pool.time_s, arrival_s(pool))
 
 
 def blood_curve(
@@ -82,166 +65,7 @@ def blood_curve(
     found = concentration.from_baseline(
         pool.signal, np.array(baseline(pool)), readout, medium, residual_mmol_l=residual_mmol_l
     )
-    return _with_amplification(pool, found, readout, medium, residual_mmol_l)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Agreement:
-    """How well two readouts of the same blood can be brought together."""
-
-    log_likelihood: float
-    """Of what the main readout shows, over all scales of the second."""
-    values_mmol_l: FloatArray
-    """Change of concentration at the times of the second readout [time]."""
-
-
-def agreement(
-    mains: Sequence[PoolSignal],
-    second: PoolSignal,
-    physics: Physics,
-    readout: Readout,
-    *,
-    residual_mmol_l: float = 0.0,
-) -> Agreement:
-    """Bring a second, short readout of the same blood together with the main one of each slice.
-
-    The baseline of a short readout is lost in noise, so its scale is unknown. For each scale its
-    rise over the baseline says a concentration for every frame; the main readout, whose baseline
-    is good and whose ceiling is known, must show the signal that belongs to it. What noise and the
-    saturation pulse leave in the baseline of the second readout cancels in its rise.
-
-    Parameters
-    ----------
-    mains
-        Blood in the slices, in the readout of `physics`.
-    second
-        Blood in the short `readout`.
-    residual_mmol_l
-        Contrast agent of an earlier injection.
-    """
-    table = concentration.lookup(readout, signal_model.blood(physics))
-    before, low, high = (
-        np.interp(residual_mmol_l + peak, table.concentration_mmol_l, table.signal)
-        for peak in (0.0, *PEAKS_MMOL_L)
-    )
-    dark = _dark(second, min(_arrival_s(one) for one in mains))
-    highest = float(np.sort(second.signal)[-2:].mean())
-    scales = np.tile(np.geomspace(highest / high, highest / low, N_SCALES), len(FLOOR_SHARES))
-    floor = np.repeat(FLOOR_SHARES, N_SCALES) * (dark - scales * before)
-    found = np.interp(
-        (second.signal - floor[:, None]) / scales[:, None],
-        table.signal,
-        table.concentration_mmol_l,
-    )
-    error = _noise(second) / np.maximum(second.signal - dark, 0.05 * highest)
-    log_likelihoods = sum(
-        _log_likelihood(one, second.time_s, found, error, physics, residual_mmol_l) for one in mains
-    )
-    weight = np.exp(log_likelihoods - np.max(log_likelihoods))
-    values = np.average(found, axis=0, weights=weight) - residual_mmol_l
-    return Agreement(
-        log_likelihood=float(np.max(log_likelihoods) + np.log(weight.mean())),
-        values_mmol_l=values
-        - values[
-            : concentration.baseline_frames(second.time_s, min(_arrival_s(one) for one in mains))
-        ].mean(),
-    )
-
-
-def passage_shift_s(
-    main: PoolSignal, curve: BloodCurve, physics: Physics, *, residual_mmol_l: float = 0.0
-) -> float:
-    """Find by how much another passage of the same bolus came before the one that `main` shows [s].
-
-    `curve` is the other passage, scaled to this dose. The shift is the one with which it explains
-    the main signal best, over the whole upslope and washout: a foot alone is lost in noise.
-    """
-    apart = _arrival_s(main) - find_landmarks(curve.time_s, curve.values_mmol_l).arrival_s
-    shifts = apart + np.arange(-LARGEST_CORRECTION_S, LARGEST_CORRECTION_S + 0.05, 0.1)
-    moved = np.array(
-        [np.interp(main.time_s - one, curve.time_s, curve.values_mmol_l) for one in shifts]
-    )
-    expected = signal_model.magnitude(
-        np.clip(moved, 0.0, None) + residual_mmol_l, physics.readout, signal_model.blood(physics)
-    )
-    native = signal_model.magnitude(
-        np.array(residual_mmol_l), physics.readout, signal_model.blood(physics)
-    )
-    away = np.log(main.signal / baseline(main)) - np.log(expected / native)
-    used = main.time_s <= main.time_s[np.argmax(main.signal)] + COMPARED_AFTER_PEAK_S
-    return float(shifts[int(np.argmin(np.abs(away[:, used]).mean(axis=1)))])
-
-
-def _log_likelihood(
-    main: PoolSignal,
-    time_s: FloatArray,
-    found_mmol_l: FloatArray,
-    relative_error: FloatArray,
-    physics: Physics,
-    residual_mmol_l: float,
-) -> FloatArray:
-    """Of the main signal of one slice for each course of concentration `found_mmol_l` [scale].
-
-    Errors of single frames are limited, the baseline's error is common to all frames and is
-    integrated over.
-    """
-    before = baseline(main)
-    used = main.signal > COMPARED_RISE * before
-    here = _between(main.time_s[used], time_s, found_mmol_l)
-    grid = np.linspace(0.0, concentration.HIGHEST_MMOL_L, 400)
-    logs = np.log(signal_model.magnitude(grid, physics.readout, signal_model.blood(physics)))
-    seen = np.log(main.signal / before)
-    away = seen[used] + np.interp(residual_mmol_l, grid, logs) - np.interp(here, grid, logs)
-    steepness = np.interp(here, grid, np.gradient(logs, grid)) * np.abs(here)
-    by_second = steepness * np.interp(main.time_s[used], time_s, relative_error)
-    by_time = TIMING_ERROR_S * np.abs(np.gradient(seen, main.time_s))[used]
-    variance = SIGNAL_ERROR**2 + by_second**2 + by_time**2
-    share = min(1.0, INDEPENDENT_FRAMES / max(int(np.count_nonzero(used)), 1))
-    precision = share / variance
-    common = np.median(away, axis=1, keepdims=True)
-    common = common / (1.0 + 1.0 / (BASELINE_ERROR**2 * precision.sum(axis=1, keepdims=True)))
-    score = np.minimum((away - common) ** 2 / variance, LARGEST_SCORE**2)
-    total: FloatArray = -0.5 * (share * score - share * np.log(1.0 / variance)).sum(axis=1)
-    return total - 0.5 * (common[:, 0] / BASELINE_ERROR) ** 2
-
-
-def _between(time_s: FloatArray, known_s: FloatArray, curves: FloatArray) -> FloatArray:
-    """Interpolate curves [curve, known time] at other times, without leaving what is known."""
-    position = np.interp(time_s, known_s, np.arange(known_s.size))
-    low = np.minimum(position.astype(int), known_s.size - 2)
-    share = position - low
-    between: FloatArray = curves[:, low] * (1.0 - share) + curves[:, low + 1] * share
-    return between
-
-
-def _dark(pool: PoolSignal, arrival_s: float) -> float:
-    """Signal before the bolus."""
-    return float(pool.signal[: concentration.baseline_frames(pool.time_s, arrival_s)].mean())
-
-
-def _noise(pool: PoolSignal) -> float:
-    """Measure the standard deviation of the noise of a curve."""
-    bends = np.diff(pool.signal, n=2) / np.sqrt(6.0)
-    return float(np.median(np.abs(bends))) / 0.6745
-
-
-def blood_curve_beside(
-    mains: Sequence[PoolSignal],
-    second: PoolSignal,
-    physics: Physics,
-    readout: Readout,
-    *,
-    residual_mmol_l: float = 0.0,
-) -> BloodCurve:
-    """Invert a second, short readout of the same blood, on the scale that the main one gives it."""
-    found = agreement(mains, second, physics, readout, residual_mmol_l=residual_mmol_l)
-    medium = signal_model.blood(physics)
-    ceiling = concentration.lookup(readout, medium).ceiling_mmol_l
-    moved = concentration.Concentration(
-        values_mmol_l=found.values_mmol_l,
-        clipped=found.values_mmol_l + residual_mmol_l >= ceiling,
-    )
-    return _with_amplification(second, moved, readout, medium, residual_mmol_l)
+    return with_amplification(pool, found, readout, medium, residual_mmol_l)
 
 
 def averaged(curves: Sequence[BloodCurve], time_s: FloatArray) -> BloodCurve:
@@ -283,23 +107,19 @@ def combined(main: BloodCurve, other: BloodCurve) -> BloodCurve:
 def _spread(curve: BloodCurve) -> float:
     """Error of each frame of a curve that is not proportional to it: noise and breathing."""
     bends = np.diff(curve.values_mmol_l, n=2) / np.sqrt(6.0)
-    arrival_s = find_landmarks(curve.time_s, curve.values_mmol_l).arrival_s
-    dark = curve.values_mmol_l[: concentration.baseline_frames(curve.time_s, arrival_s)]
+    foot_s = find_landmarks(curve.time_s, curve.values_mmol_l).arrival_s
+    dark = curve.values_mmol_l[: concentration.baseline_frames(curve.time_s, foot_s)]
     return float(max(np.median(np.abs(bends)) / 0.6745, dark.std()))
 
 
-def _arrival_s(pool: PoolSignal) -> float:
-    rise = pool.signal - np.median(np.sort(pool.signal)[:3])
-    return find_landmarks(pool.time_s, rise).arrival_s
-
-
-def _with_amplification(
+def with_amplification(
     pool: PoolSignal,
     found: concentration.Concentration,
     readout: Readout,
     medium: signal_model.Medium,
     residual_mmol_l: float,
 ) -> BloodCurve:
+    """Make the curve of `pool` of what was found, with how far it can be trusted."""
     values = found.values_mmol_l
     amplification = concentration.error_amplification(
         np.clip(values + residual_mmol_l, 1e-3, None), readout, medium

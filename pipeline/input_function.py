@@ -7,18 +7,12 @@ from typing import Final
 import numpy as np
 from scipy.optimize import least_squares
 
-from pipeline.blood_curve import (
-    BloodCurve,
-    averaged,
-    blood_curve,
-    blood_curve_beside,
-    combined,
-    passage_shift_s,
-)
+from pipeline.blood_curve import BloodCurve, averaged, blood_curve, combined
 from pipeline.blood_pool import PoolSignal, pool_signal, series_pool_signal
 from pipeline.bolus import PEAK_PER_DOSE, PEAK_SPREAD, Landmarks, find_landmarks
 from pipeline.errors import NoInputFunctionError
 from pipeline.result import InputFunction, Regions
+from pipeline.second_readout import blood_curve_beside, passage_shift_s
 from pipeline.study import FirstPass, FloatArray, InputKind, Physics
 
 HIGHEST_AMPLIFICATION: Final = 3.0

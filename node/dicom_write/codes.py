@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
 from pipeline.reserve import Territory
+from pipeline.study import State
 
 SCHEME: Final = "99PERFNODE"
 
@@ -106,6 +107,7 @@ TISSUE: Final = Code("85756007", "SCT", "Tissue")
 PATIENT_STATE: Final = Code("109054", "DCM", "Patient State")
 RESTING: Final = Code("128975004", "SCT", "Resting State")
 CARDIAC_STRESS: Final = Code("432655005", "SCT", "Cardiac Stress State")
+STATE: Final = {State.REST: RESTING, State.STRESS: CARDIAC_STRESS}
 
 # Derivation CID 7203, purpose of reference CID 7202, equipment CID 7005, algorithm family CID 7162
 PERFUSION_ANALYSIS: Final = Code("129104", "DCM", "Perfusion image analysis")

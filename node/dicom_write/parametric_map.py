@@ -164,11 +164,10 @@ def real_world_mapping(
 
 def patient_state(state: State) -> Dataset | None:
     """Say rest or stress (an item of Acquisition Context Sequence, PS3.3 C.7.6.14)."""
-    state_codes = {State.REST: codes.RESTING, State.STRESS: codes.CARDIAC_STRESS}
-    if state not in state_codes:
+    if state not in codes.STATE:
         return None
     item = Dataset()
     item.ValueType = "CODE"
     item.ConceptNameCodeSequence = [codes.item(codes.PATIENT_STATE)]
-    item.ConceptCodeSequence = [codes.item(state_codes[state])]
+    item.ConceptCodeSequence = [codes.item(codes.STATE[state])]
     return item

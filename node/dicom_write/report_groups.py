@@ -38,8 +38,6 @@ Group = (
     | VolumetricROIMeasurementsAndQualitativeEvaluations
 )
 
-_STATE = {State.REST: codes.RESTING, State.STRESS: codes.CARDIAC_STRESS}
-
 
 @dataclass(frozen=True, eq=False)
 class PassObjects:
@@ -212,8 +210,8 @@ def method_group(analysed: AnalysedPass, provenance: Provenance) -> Group:
 
 def with_state(group: Group, state: State) -> Group:
     """Add rest or stress to a group, behind its tracking identifiers."""
-    if state in _STATE:
-        item = code(codes.PATIENT_STATE, _STATE[state], "HAS OBS CONTEXT")
+    if state in codes.STATE:
+        item = code(codes.PATIENT_STATE, codes.STATE[state], "HAS OBS CONTEXT")
         group[0].ContentSequence.insert(2, item)
     return group
 

@@ -7,13 +7,14 @@ from typing import Final
 import numpy as np
 
 from pipeline import signal_model
-from pipeline.blood_curve import agreement, baseline, baseline_end, blood_curve
+from pipeline.blood_curve import baseline, baseline_end, blood_curve
 from pipeline.blood_pool import PoolSignal, core, pool_signal, series_pool_signal
 from pipeline.bolus import PEAK_PER_DOSE, PEAK_SPREAD
 from pipeline.calibration.unknowns import Draw, applied, readout_as
 from pipeline.concentration import lookup
 from pipeline.result import Regions
 from pipeline.rician import mean_magnitude, noise_excess, noise_level
+from pipeline.second_readout import agreement
 from pipeline.signal_model import Medium
 from pipeline.study import FirstPass, FloatArray, InputKind, PerfusionSlice, Physics, Readout
 
