@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from node.config import Audit, Storage
+from node.config import Audit, Storage, Tls
 from node.tls import client_context
 
 SUCCESS, MINOR_FAILURE, SERIOUS_FAILURE = 0, 4, 8  # PS3.15 table A.5.2-1, EventOutcomeIndicator
@@ -195,9 +195,10 @@ class AuditTrail:
             The repository is away; what was not sent stays.
         """
         waiting = sorted(self._outgoing.glob("*.msg"))
-        if not waiting or self._settings.repository is None:
+        host, tls = self._settings.repository, self._settings.tls
+        if not waiting or host is None or tls is None:
             return 0
-        with _connect(self._settings) as stream:
+        with _connect(host, self._settings.port, tls) as stream:
             for file in waiting:
                 content = file.read_bytes()
                 stream.sendall(b"%d " % len(content) + content)  # RFC 5425 section 4.3
@@ -213,14 +214,11 @@ class AuditTrail:
                 continue
 
 
-def _connect(settings: Audit) -> socket.socket:
-    host = settings.repository or ""
-    plain = socket.create_connection((host, settings.port), timeout=_TIMEOUT_S)
-    if settings.tls is None:
-        return plain
+def _connect(host: str, port: int, tls: Tls) -> ssl.SSLSocket:
+    plain = socket.create_connection((host, port), timeout=_TIMEOUT_S)
     try:
-        return client_context(settings.tls).wrap_socket(plain, server_hostname=host)
-    except (OSError, ssl.SSLError):
+        return client_context(tls).wrap_socket(plain, server_hostname=host)
+    except OSError:
         plain.close()
         raise
 

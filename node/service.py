@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from node.errors import NodeError, UsageError
@@ -40,7 +40,7 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
     crashes: int = 0
-    not_before_s: float = field(default=0.0)
+    not_before_s: float = 0.0
 
     def pause_s(self) -> float:
         """How long to wait before the next start: twice as long with each crash in a row."""

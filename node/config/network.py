@@ -1,5 +1,6 @@
 """Who may talk to the node, and to whom it talks."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, IPvAnyNetwork, model_validator
@@ -69,6 +70,12 @@ class Receive(Settings):
     """Below this much free disk, associations are rejected (transient) and C-STORE is refused with
     0xA700 (out of resources)."""
 
+    @model_validator(mode="after")
+    def _certificates_need_tls(self) -> Self:
+        if self.tls is None and any(sender.certificates for sender in self.senders):
+            raise ValueError("certificates of senders are only seen with tls")
+        return self
+
 
 class Audit(Settings):
     """The audit trail by PS3.15 A.5."""
@@ -80,6 +87,12 @@ class Audit(Settings):
     """Needed with a repository."""
     site: str = "perfusion-node"
     """The audit source; the name by which the repository knows this node."""
+
+    @model_validator(mode="after")
+    def _repository_needs_tls(self) -> Self:
+        if self.repository is not None and self.tls is None:
+            raise ValueError("a repository needs tls: nothing is sent to it in the clear")
+        return self
 
 
 class Archive(Settings):
@@ -134,9 +147,7 @@ class Delivery(Settings):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
-        names = [destination.name for destination in self.destinations]
-        if len(set(names)) < len(names):
-            raise ValueError("two destinations have the same name")
+        _need_names_of_their_own("destinations", self.destinations)
         return self
 
 
@@ -146,6 +157,17 @@ class Retrieve(Settings):
     archives: tuple[Archive, ...] = ()
     timeout_s: PositiveFloat = 120.0
     """For each answer; a PACS may have to bring back a study from a tape first."""
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        _need_names_of_their_own("archives", self.archives)
+        return self
+
+
+def _need_names_of_their_own(what: str, archives: Sequence[Archive]) -> None:
+    names = [archive.name for archive in archives]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two {what} have the same name")
 
 
 class Status(Settings):

@@ -25,6 +25,7 @@ SOP_CLASSES: Mapping[str, str] = {
     "report": "1.2.840.10008.5.1.4.1.1.88.33",  # Comprehensive SR Storage
     "pictures": "1.2.840.10008.5.1.4.1.1.7",  # Secondary Capture Image Storage
     "motion": "1.2.840.10008.5.1.4.1.1.4",
+    "pdf": "1.2.840.10008.5.1.4.1.1.104.1",  # Encapsulated PDF Storage
 }
 
 REJECTION_NOTE = UID("1.2.840.10008.5.1.4.1.1.88.59")  # Key Object Selection Document Storage
@@ -57,7 +58,9 @@ def examine_destination(destination: Destination, config: Config) -> Iterator[Fi
     except NoAssociationError as error:
         yield Finding(good=False, text=str(error))
         return
-    yield from _what_it_gets(destination, accepted)
+    made = config.results.objects
+    gets = [kind for kind in made if not destination.objects or kind in destination.objects]
+    yield from _what_it_gets(gets, accepted)
     if config.results.superseding == "rejection-note":
         yield _about_notes(takes_notes=takes_notes)
 
@@ -66,8 +69,8 @@ def _takes(association: Association, sop_class: UID) -> bool:
     return any(context.abstract_syntax == sop_class for context in association.accepted_contexts)
 
 
-def _what_it_gets(destination: Destination, accepted: Collection[str]) -> Iterator[Finding]:
-    for kind in destination.objects or SOP_CLASSES:
+def _what_it_gets(kinds: Collection[str], accepted: Collection[str]) -> Iterator[Finding]:
+    for kind in kinds:
         name = UID(SOP_CLASSES[kind]).name
         if kind in accepted:
             yield Finding(good=True, text=f"{kind}: accepts {name}")

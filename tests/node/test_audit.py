@@ -101,23 +101,21 @@ def test_lines_of_many_threads_do_not_mix(trail, storage):
     assert len(messages(storage)) == 20
 
 
-def test_messages_wait_for_a_repository_that_is_away_and_arrive_in_order(storage):
+def test_messages_wait_for_a_repository_that_is_away_and_arrive_in_order(storage, certificates):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    trail = AuditTrail(Audit(repository="127.0.0.1", port=port), storage, ae_title="PERFUSION")
+    settings = Audit(repository="127.0.0.1", port=port, tls=Tls(**tls(certificates, "known")))
+    trail = AuditTrail(settings, storage, ae_title="PERFUSION")
     trail.application_started()
     trail.instances_received(SCANNER, "1.2.3", {MR: 1})
     with pytest.raises(OSError, match="refused"):
         trail.ship()
-    with socket.create_server(("127.0.0.1", port)) as listener:
-        # A new process finds what the last one left.
-        again = AuditTrail(Audit(repository="127.0.0.1", port=port), storage, ae_title="PERFUSION")
-        assert again.ship() == 2
-        stream, _ = listener.accept()
-        with stream:
-            received = b""
-            while part := stream.recv(65536):
-                received += part
+    repository = Repository(certificates, "known", port)
+    # A new process finds what the last one left.
+    again = AuditTrail(settings, storage, ae_title="PERFUSION")
+    assert again.ship() == 2
+    repository.close()
+    received = repository.heard
     first_length = int(received.split(b" ", 1)[0])
     first = received.split(b" ", 1)[1][:first_length]
     assert re.match(rb"<109>1 \d{4}-\d\d-\d\dT[0-9:.]+Z \S+ \S+ \d+ DICOM\+RFC3881 - ", first)
@@ -126,8 +124,9 @@ def test_messages_wait_for_a_repository_that_is_away_and_arrive_in_order(storage
     assert again.ship() == 0
 
 
-def test_only_whole_messages_are_shipped(storage):
-    trail = AuditTrail(Audit(repository="127.0.0.1", port=9), storage, ae_title="PERFUSION")
+def test_only_whole_messages_are_shipped(storage, certificates):
+    settings = Audit(repository="127.0.0.1", port=9, tls=Tls(**tls(certificates, "known")))
+    trail = AuditTrail(settings, storage, ae_title="PERFUSION")
     (storage.directory / "audit" / "outgoing" / "0-1.part").write_bytes(b"torn")
     assert trail.ship() == 0
 
@@ -135,9 +134,9 @@ def test_only_whole_messages_are_shipped(storage):
 class Repository:
     """A syslog repository over TLS that keeps what it hears."""
 
-    def __init__(self, certificates, name) -> None:
+    def __init__(self, certificates, name, port=0) -> None:
         self._context = server_context(Tls(**tls(certificates, name)))
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port = self._listener.getsockname()[1]
         self.heard = b""
         self._thread = threading.Thread(target=self._serve)

@@ -40,3 +40,26 @@ def test_a_pattern_that_is_no_regular_expression_is_reported_with_its_path(tmp_p
 
     with pytest.raises(UsageError, match=r"analysis\.stress_words\.1.*no regular expression"):
         load_config(file)
+
+
+ARCHIVE = "{name: pacs, ae_title: PACS, host: pacs, port: 104}"
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("audit: {repository: syslog.example.org}", "'audit': .*needs tls"),
+        (
+            f"receive: {{senders: [{{ae_title: MR, certificates: [{'a' * 64}]}}]}}",
+            "'receive': .*only seen with tls",
+        ),
+        (f"delivery: {{destinations: [{ARCHIVE}, {ARCHIVE}]}}", "'delivery': .*the same name"),
+        (f"retrieve: {{archives: [{ARCHIVE}, {ARCHIVE}]}}", "'retrieve': .*the same name"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(tmp_path, text, problem):
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+
+    with pytest.raises(UsageError, match=problem):
+        load_config(file)

@@ -52,6 +52,14 @@ def test_what_stands_in_for_an_object_is_said(doctor):
     assert "does not accept Segmentation Storage; pictures stands in for it" in words
 
 
+def test_only_what_is_made_is_asked_about(doctor):
+    code, words = doctor(Pacs().start(), more="results: {objects: [report, pdf]}\n")
+    assert code == 0
+    assert "report: accepts" in words
+    assert "pdf: accepts Encapsulated PDF Storage" in words
+    assert "parametric-map" not in words
+
+
 def test_a_pacs_that_knows_no_rejection_notes_is_told_apart(doctor):
     code, words = doctor(Pacs(contexts=POOR).start())
     assert code == 1
