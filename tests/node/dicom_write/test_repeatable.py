@@ -27,7 +27,7 @@ def digests(folder):
 
 def test_two_processes_write_the_same_bytes(objects, tmp_path):
     written = write_results(objects, tmp_path / "here")
-    builder = Path(__file__).with_name("conftest.py")
+    builder = Path(__file__).with_name("cases.py")
     subprocess.run(
         [sys.executable, "-c", ENCODE_AND_HASH, builder, tmp_path / "there"],
         check=True,

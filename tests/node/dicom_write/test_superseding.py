@@ -8,6 +8,7 @@ from pydicom import dcmread
 from pydicom.uid import ComprehensiveSRStorage, KeyObjectSelectionDocumentStorage
 
 from node.config import Results
+from node.dicom_read import SetAside
 from node.dicom_write import (
     encode_not_analysed,
     encode_results,
@@ -15,12 +16,12 @@ from node.dicom_write import (
     read_earlier,
     write_results,
 )
-from tests.node.dicom_write.conftest import Left
 
 
 def later(case, what="series 4"):
     """The same study after images came that are left alone: images and maps stay as they were."""
-    return replace(case, read=replace(case.read, set_aside=(Left(what, "It came late."),)))
+    late = SetAside(what=what, reason="It came late.", files=())
+    return replace(case, read=replace(case.read, set_aside=(late,)))
 
 
 def corrected(case):

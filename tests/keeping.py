@@ -1,0 +1,112 @@
+"""A node that has analysed and delivered a study, and may delete it."""
+
+import sqlalchemy as sa
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+
+from node.audit import AuditTrail
+from node.index import jobs, ledger
+from node.index.entry import RESULT
+from node.index.jobs import JobState
+from node.index.ledger import DELIVERY
+from node.index.retirement import Candidate
+from node.index.tables import INSTANCE
+from node.receive.draft import Draft
+from node.receive.intake import Announcement, Intake
+from node.spool import Spool
+from node.workflow.folders import Folders
+from node.workflow.retention import Retention
+from tests.peers import Pacs, study_of
+from tests.shipping import Shipping
+
+DAY_S = 86400.0
+IMAGES = study_of(6, seed="shipping")
+
+
+class Kept:
+    """A node that has analysed and delivered a study, and deletes after two days."""
+
+    def __init__(self, folder, **rules) -> None:
+        self.folder = folder
+        self.shipping = Shipping(folder, Pacs().start(), **rules)
+        self.study, self.index = self.shipping.study, self.shipping.index
+        self.spool = Spool.open(self.shipping.config.storage)
+        self.config = self.shipping.config.model_copy(
+            update={
+                "storage": self.shipping.config.storage.model_copy(
+                    update={"delete_after_days": 2.0}
+                )
+            }
+        )
+        for image in IMAGES:
+            self.take(image)
+        jobs.freeze_and_add(self.index, self.study, 1, self.now_s)
+        self.end(1)
+        self._put_results_where_the_worker_puts_them()
+
+    def _put_results_where_the_worker_puts_them(self):
+        results = self.folder / "results"
+        name = Folders(self.config.storage).keep_results(results / "a", self.study, 1, 0)
+        with self.index.begin() as connection:
+            for table in (RESULT, DELIVERY):
+                moved = sa.func.replace(table.c.file, "a/", f"{name}/")
+                connection.execute(table.update().values(file=moved))
+        self.results = results / name
+
+    @property
+    def now_s(self):
+        return self.shipping.now_s
+
+    def end(self, revision, state=JobState.DONE):
+        jobs.begin_job(self.index, self.study, revision, 0, self.now_s)
+        jobs.end_job(
+            self.index, self.study, revision, 0,
+            state=state, verdict="analysed", reason="", now_s=self.now_s,
+        )  # fmt: skip
+
+    def take(self, image):
+        """Receive an image, as the receiver does; returns the status."""
+        buffer = DicomBytesIO()
+        buffer.is_little_endian, buffer.is_implicit_VR = True, False
+        write_dataset(buffer, image)
+        intake = Intake(self.spool, self.index)
+        incoming = intake.begin(
+            Announcement(
+                sop_class_uid=image.SOPClassUID,
+                sop_instance_uid=image.SOPInstanceUID,
+                transfer_syntax_uid=image.file_meta.TransferSyntaxUID,
+                calling_ae="SCANNER",
+            ),
+            Draft(),
+        )
+        incoming.add(memoryview(buffer.getvalue()))
+        status = incoming.finish().status
+        intake.close()
+        with self.index.begin() as connection:  # the test's clock, not the wall's
+            new = INSTANCE.update().where(INSTANCE.c.received_s > 1e8)
+            connection.execute(new.values(received_s=self.now_s))
+        return status
+
+    def deliver(self):
+        while self.shipping.attempt():
+            pass
+
+    def sweep(self, config=None):
+        audit = AuditTrail(self.config.audit, self.config.storage, ae_title="PERFUSION")
+        Retention(self.index, config or self.config, audit).sweep(self.now_s)
+
+    def days_pass(self, days):
+        self.shipping.now_s += days * DAY_S
+
+    @property
+    def images(self):
+        return sorted(self.spool.placed())
+
+    @property
+    def candidate(self) -> Candidate:
+        return Candidate(
+            study_uid=self.study,
+            revision=1,
+            job=jobs.find_job(self.index, self.study, 1),
+            deliveries=ledger.study_deliveries(self.index, self.study),
+        )
