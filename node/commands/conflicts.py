@@ -3,7 +3,6 @@
 import argparse
 import json
 import time
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -49,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
             print("deleted; the image that is used stays")
         else:
             aside = arrival_of(spool.path(arguments.file), arguments.file)
-            conflicts.exchange(index, replace(aside, received_s=time.time()))
+            conflicts.exchange(index, aside._replace(received_s=time.time()))
             print("exchanged; the study is analysed again when it has been quiet for a while")
     finally:
         index.dispose()

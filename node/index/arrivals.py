@@ -6,7 +6,7 @@ snapshot never changes again, and a late image opens the next one.
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -43,8 +43,7 @@ class Outcome(enum.Enum):
         return self in (Outcome.NEW, Outcome.CONFLICT)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Arrival:
+class Arrival(NamedTuple):
     """One instance that is safe in the spool and shall be recorded."""
 
     sop_instance_uid: str
@@ -79,8 +78,7 @@ def record(engine: sa.Engine, arrivals: Sequence[Arrival]) -> list[Outcome]:
 
 def _insert(connection: sa.Connection, arrivals: Sequence[Arrival]) -> None:
     revisions = {uid: open_revision(connection, uid, arrivals) for uid in _studies(arrivals)}
-    # vars() and not asdict(), which copies deeply: all values are plain.
-    rows = [vars(arrival) | {"revision": revisions[arrival.study_uid]} for arrival in arrivals]
+    rows = [arrival._asdict() | {"revision": revisions[arrival.study_uid]} for arrival in arrivals]
     connection.execute(_INSERT, rows)
 
 

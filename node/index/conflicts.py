@@ -74,5 +74,5 @@ def exchange(index: sa.Engine, aside: Arrival) -> None:
         connection.execute(
             sa.update(INSTANCE)
             .where(INSTANCE.c.sop_instance_uid == aside.sop_instance_uid)
-            .values(**vars(aside), revision=revision)
+            .values(**aside._asdict(), revision=revision)
         )

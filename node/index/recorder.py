@@ -5,9 +5,12 @@ Recording is the largest part of the processor time that an instance costs. Here
 a duplicate, an error) goes the general way.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from node.index.arrivals import Arrival, Outcome, record
 from node.index.tables import INSTANCE, STUDY
@@ -37,46 +40,47 @@ class Recorder:
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._errors = engine.dialect.loaded_dbapi.Error
         self._connection: sa.PoolProxiedConnection | None = None
+        self._cursor: DBAPICursor | None = None
         compiled = _INSERT.compile(dialect=engine.dialect)
         self._insert = str(compiled)
-        self._order = getattr(compiled, "positiontup", None)
+        order = getattr(compiled, "positiontup", None)
+        # What the driver wants of an arrival: values in the statement's order, or by name.
+        self._values: Callable[[Arrival], Any] = (
+            Arrival._asdict if order is None else attrgetter(*order)
+        )
 
     def record(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         """As `arrivals.record`."""
-        if self._record_ordinary(sorted(arrivals, key=lambda arrival: arrival.study_uid)):
+        if self._record_ordinary(arrivals):
             return [Outcome.NEW] * len(arrivals)
         return record(self._engine, arrivals)
 
     def close(self) -> None:
         """Let go of the connection; the next `record` takes another."""
+        self._cursor = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
 
     def _record_ordinary(self, arrivals: Sequence[Arrival]) -> bool:
         try:
-            if self._connection is None:
-                self._connection = self._engine.raw_connection()
-            cursor = self._connection.cursor()
-            rows = self._rows(arrivals)
-            if self._is_sqlite and len(rows) == 1:
-                cursor.execute(self._insert, rows[0])  # a transaction by itself
+            cursor = self._cursor or self._open()
+            if self._is_sqlite and len(arrivals) == 1:
+                cursor.execute(self._insert, self._values(arrivals[0]))  # a transaction by itself
                 return cursor.rowcount == 1
+            in_order = sorted(arrivals, key=attrgetter("study_uid"))
             if self._is_sqlite:
                 cursor.execute("BEGIN IMMEDIATE")
-            cursor.executemany(self._insert, rows)
+            cursor.executemany(self._insert, [self._values(arrival) for arrival in in_order])
             if cursor.rowcount == len(arrivals):
-                self._connection.commit()
+                cursor.connection.commit()
                 return True
-            self._connection.rollback()
+            cursor.connection.rollback()
         except self._errors:
             self.close()  # which rolls back, on whatever is left of the connection
         return False  # the general way meets the same, and says it in SQLAlchemy's terms
 
-    def _rows(
-        self, arrivals: Sequence[Arrival]
-    ) -> Sequence[Sequence[object]] | Sequence[Mapping[str, object]]:
-        order = self._order
-        if order is None:
-            return [vars(arrival) for arrival in arrivals]
-        return [[vars(arrival)[name] for name in order] for arrival in arrivals]
+    def _open(self) -> DBAPICursor:
+        self._connection = self._engine.raw_connection()
+        self._cursor = self._connection.cursor()
+        return self._cursor

@@ -4,7 +4,7 @@ The states are those of an acceptor (PS3.8 section 9.2): wait for the request, a
 messages until release, abort or silence.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,7 +14,7 @@ from node.receive.commitment import CommitmentDesk, Report
 from node.receive.contexts import STORAGE_COMMITMENT, VERIFICATION
 from node.receive.draft import Draft
 from node.receive.intake import Announcement, Answer, Incoming, Intake
-from node.receive.messages import Command, Fragment
+from node.receive.messages import Command
 from node.receive.negotiation import LONGEST_PDU, Agreement, Context
 
 _LONGEST_COMMAND = 2**16
@@ -34,14 +34,14 @@ class Tally:
 
     stored: int = 0
     refused: int = 0
-    studies: dict[str, Counter[str]] = field(default_factory=dict)
+    studies: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     """SOP class → number, by Study Instance UID."""
 
     def count(self, answer: Answer, sop_class_uid: str) -> None:
         """Add one C-STORE."""
         if answer.status == messages.SUCCESS:
             self.stored += 1
-            self.studies.setdefault(answer.study_uid, Counter())[sop_class_uid] += 1
+            self.studies[answer.study_uid][sop_class_uid] += 1
         else:
             self.refused += 1
 
@@ -95,8 +95,8 @@ class Association:
             while True:
                 kind, body = self._connection.read_pdu(longest=LONGEST_PDU + _SLACK)
                 if kind == wire.DATA_TF:
-                    for fragment in messages.fragments(body):
-                        self._take(fragment)
+                    for context_id, control, data in messages.fragments(body):
+                        self._take(context_id, control, data)
                 elif kind in (wire.RELEASE_RQ, wire.ABORT):
                     return kind == wire.RELEASE_RQ
                 else:
@@ -105,30 +105,30 @@ class Association:
             if self._sink is not None:
                 self._sink.abandon()
 
-    def _take(self, fragment: Fragment) -> None:
-        if fragment.is_command:
-            self._take_command(fragment)
-        elif self._sink is None or fragment.context_id != self._context_id:
+    def _take(self, context_id: int, control: int, data: memoryview) -> None:
+        if control & messages.IS_COMMAND:
+            self._take_command(context_id, control, data)
+        elif self._sink is None or context_id != self._context_id:
             raise wire.ProtocolError("a data set that nothing announced")
         else:
-            self._sink.add(fragment.data)
-            if fragment.is_last:
+            self._sink.add(data)
+            if control & messages.IS_LAST:
                 self._finish()
 
-    def _take_command(self, fragment: Fragment) -> None:
+    def _take_command(self, context_id: int, control: int, data: memoryview) -> None:
         if self._sink is not None:
             raise wire.ProtocolError("a command in the middle of a data set")
-        self._command_bytes += fragment.data
+        self._command_bytes += data
         if len(self._command_bytes) > _LONGEST_COMMAND:
             raise wire.ProtocolError("a command that does not end")
-        if not fragment.is_last:
+        if not control & messages.IS_LAST:
             return
-        context = self._agreement.contexts.get(fragment.context_id)
+        context = self._agreement.contexts.get(context_id)
         if context is None:
             raise wire.ProtocolError("a presentation context that was not accepted")
         self._command = messages.read_command(bytes(self._command_bytes))
         self._command_bytes.clear()
-        self._context_id = fragment.context_id
+        self._context_id = context_id
         self._begin(self._command, context)
 
     def _begin(self, command: Command, context: Context) -> None:
@@ -155,10 +155,10 @@ class Association:
             return _Void(messages.SOP_CLASS_NOT_SUPPORTED)
         incoming = self._intake.begin(
             Announcement(
-                sop_class_uid=command.sop_class_uid,
-                sop_instance_uid=command.sop_instance_uid,
-                transfer_syntax_uid=context.transfer_syntax,
-                calling_ae=self._calling_ae,
+                command.sop_class_uid,
+                command.sop_instance_uid,
+                context.transfer_syntax,
+                self._calling_ae,
             ),
             self._draft,
         )

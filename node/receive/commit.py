@@ -5,6 +5,7 @@ transaction of the index are shared. With one association nothing waits.
 """
 
 import threading
+from collections import deque
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -16,6 +17,8 @@ from node.spool import Spool, SpoolFile
 
 class _Wish:
     """One sealed file that wants to be placed and recorded."""
+
+    __slots__ = ("arrival", "error", "file", "outcome")
 
     def __init__(self, file: SpoolFile, arrival: Arrival) -> None:
         self.file = file
@@ -31,8 +34,7 @@ class Committer:
         self._spool = spool
         self._recorder = Recorder(index)
         self._turn = threading.Lock()
-        self._queue = threading.Lock()
-        self._waiting: list[_Wish] = []
+        self._waiting: deque[_Wish] = deque()  # whose ends any thread may use without a lock
 
     def commit(self, file: SpoolFile, arrival: Arrival) -> Outcome:
         """Place and record; when this returns, other processes see the instance.
@@ -41,13 +43,10 @@ class Committer:
         transaction may have reached the disk all the same.
         """
         wish = _Wish(file, arrival)
-        with self._queue:
-            self._waiting.append(wish)
+        self._waiting.append(wish)
         with self._turn:
             if wish.outcome is None and wish.error is None:
-                with self._queue:
-                    wishes, self._waiting = self._waiting, []
-                self._fulfil(wishes)
+                self._fulfil([self._waiting.popleft() for _ in range(len(self._waiting))])
         if wish.error is not None:
             raise wish.error
         if wish.outcome is None:

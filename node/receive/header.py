@@ -7,9 +7,9 @@ goes to pydicom, which understands more of the odd; both give the same for the o
 import re
 import struct
 import zlib
-from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
+from typing import NamedTuple
 
 from pydicom import dcmread
 
@@ -48,12 +48,19 @@ _SHORT_FORMS = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT", b"PN"}
     | {b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
 )
-_UNDEFINED = 0xFFFFFFFF
+_FORMATS = {
+    (big, explicit): (
+        struct.Struct(order + ("HH2sH" if explicit else "HHI")),
+        struct.Struct(order + "I"),
+    )
+    for big, order in ((False, "<"), (True, ">"))
+    for explicit in (False, True)
+}
+"""How an element begins, and its length where that is long: by byte order and explicit VR."""
 _MOST_INFLATED = 2**20
 
 
-@dataclass(frozen=True, kw_only=True)
-class Header:
+class Header(NamedTuple):
     """The few values of a data set that intake needs."""
 
     sop_class_uid: str
@@ -87,11 +94,16 @@ def read_header(data: bytes | memoryview, transfer_syntax_uid: str) -> Header:
     return Header(
         sop_class_uid=_uid(values, SOP_CLASS_UID),
         sop_instance_uid=_uid(values, SOP_INSTANCE_UID),
-        modality=re.sub(r"[^A-Z0-9_ ]", "", values.get(MODALITY, ""))[:16],
+        modality=_modality(values.get(MODALITY, "")),
         study_uid=_uid(values, STUDY_INSTANCE_UID),
         series_uid=_uid(values, SERIES_INSTANCE_UID),
         expected_images=_expected_images(values),
     )
+
+
+@lru_cache(maxsize=64)
+def _modality(text: str) -> str:
+    return re.sub(r"[^A-Z0-9_ ]", "", text)[:16]
 
 
 class _OddError(Exception):
@@ -100,34 +112,32 @@ class _OddError(Exception):
 
 def _walk(data: bytes | memoryview, transfer_syntax_uid: str) -> dict[int, str]:
     """Go from element to element at the top level, as far as the last that is wanted."""
-    order = ">" if transfer_syntax_uid == EXPLICIT_BIG else "<"
     explicit = transfer_syntax_uid != IMPLICIT_LITTLE
-    element = struct.Struct(order + ("HH2sH" if explicit else "HHI"))
-    long_length = struct.Struct(order + "I")
+    element, long_length = _FORMATS[transfer_syntax_uid == EXPLICIT_BIG, explicit]
     values: dict[int, str] = {}
     position, end = 0, len(data)
     while position + 8 <= end:
+        # Of some hundred elements, each once an image: what is ordinary is looked at first.
         if explicit:
             group, number, form, length = element.unpack_from(data, position)
             position += 8
-            if form in _LONG_FORMS:
-                if position + 4 > end:
+            if form not in _SHORT_FORMS:
+                if form not in _LONG_FORMS or position + 4 > end:
                     raise _OddError
                 (length,) = long_length.unpack_from(data, position)
                 position += 4
-            elif form not in _SHORT_FORMS:
-                raise _OddError
         else:
             group, number, length = element.unpack_from(data, position)
             position += 8
         tag = group << 16 | number
         if tag > _LAST:
             break
-        if length == _UNDEFINED or position + length > end or group < 8:
+        after = position + length
+        if after > end or group < 8:  # an undefined length ends after everything, too
             raise _OddError
         if tag in _TAGS:
-            values[tag] = _text(data[position : position + length])
-        position += length
+            values[tag] = str(data[position:after], "ascii", "replace").rstrip("\0 ")
+        position = after
     return values
 
 
@@ -151,10 +161,6 @@ def _inflated(data: bytes | memoryview) -> bytes:
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, _MOST_INFLATED)
     except zlib.error as error:
         raise UnreadableInstanceError("the data set cannot be inflated") from error
-
-
-def _text(value: bytes | memoryview) -> str:
-    return bytes(value).decode("ascii", "replace").rstrip("\0 ")
 
 
 def _uid(values: dict[int, str], tag: int) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -13,6 +13,7 @@ from node.receive.commit import Committer
 from node.receive.draft import Draft
 from node.receive.header import Header, is_uid, read_header
 from node.receive.part10 import DIGEST_BYTES, file_header
+from node.receive.room import Room
 from node.spool import Spool, SpoolFile
 
 LOGGER = logging.getLogger(__name__)
@@ -25,8 +26,7 @@ OTHER_BYTES_UNDER_THIS_UID = 0xC111  # ours, in the range of "cannot understand"
 _HELD_IN_MEMORY = 8 * 2**20  # what is longer goes to the disk while it comes
 
 
-@dataclass(frozen=True, kw_only=True)
-class Announcement:
+class Announcement(NamedTuple):
     """A C-STORE request before its data set."""
 
     sop_class_uid: str
@@ -35,8 +35,7 @@ class Announcement:
     calling_ae: str
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """The DIMSE status, and the study for the audit trail where it could be read."""
 
     status: int
@@ -56,14 +55,14 @@ class Intake:
     ) -> None:
         self._spool = spool
         self._committer = Committer(spool, index)
-        self._minimum_free_bytes = minimum_free_bytes
+        self._room = Room(spool, minimum_free_bytes=minimum_free_bytes)
         self._maximum_instance_bytes = maximum_instance_bytes
 
     def close(self) -> None:
         """Let go of the index."""
         self._committer.close()
 
-    def check_room(self, size_bytes: int = 0) -> None:
+    def check_room(self) -> None:
         """Make sure that the spool is there and may take more.
 
         Raises
@@ -71,10 +70,13 @@ class Intake:
         SpoolError
             It is not, or may not.
         """
-        if size_bytes > self._maximum_instance_bytes:
+        self._room.look()
+
+    def take_room(self, size_bytes: int, whole_bytes: int) -> None:
+        """Count so many bytes of an instance, as yet so long, as taken; raises as `check_room`."""
+        if whole_bytes > self._maximum_instance_bytes:
             raise SpoolError("the data set is larger than the configuration allows")
-        if self._spool.free_bytes() - size_bytes < self._minimum_free_bytes:
-            raise SpoolError("the disk is nearly full")
+        self._room.take(size_bytes)
 
     def begin(self, announcement: Announcement, draft: Draft) -> "Incoming":
         """Begin to take one instance; the draft is free again at its end."""
@@ -151,8 +153,8 @@ class Incoming:
 
     def _spill(self) -> "_Long":
         """Write what is held in memory; the first time, look at the header before."""
-        self._intake.check_room(self._size_bytes)
         data = self._draft.data
+        self._intake.take_room(len(data), self._size_bytes)
         if self._long is None:
             header = self._read_header(data)
             self._file = self._spool.begin()
@@ -195,7 +197,7 @@ class Incoming:
         """Write all of it at once, as is ordinary."""
         data = self._draft.data
         header = self._read_header(data)
-        self._intake.check_room(self._size_bytes)
+        self._intake.take_room(len(data), len(data))
         digest = hashlib.sha256(data)
         content = self._draft.below(self._meta(digest.digest(), len(data)))
         file = self._file = self._spool.begin()

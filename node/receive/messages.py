@@ -26,11 +26,12 @@ _HAS_DATA_SET = 0x0001
 _DEFAULT_PDU = 2**14
 _ELEMENT = struct.Struct("<HHI")
 _ANSWER = struct.Struct("<" + 4 * "HHIH")
+_GROUP_LENGTH = struct.Struct("<HHII")
 _PDV = struct.Struct(">IBB")
 _PDU_AND_PDV = struct.Struct(">BxIIBB")
 
-_IS_COMMAND = 1
-_IS_LAST = 2
+IS_COMMAND = 1
+IS_LAST = 2
 
 
 class Command(NamedTuple):
@@ -46,17 +47,12 @@ class Command(NamedTuple):
     responds_to: int = 0
 
 
-class Fragment(NamedTuple):
-    """One presentation data value: a piece of a command or of a data set."""
+def fragments(body: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    """Split the body of a P-DATA-TF PDU (PS3.8 section 9.3.5) without copying it.
 
-    context_id: int
-    is_command: bool
-    is_last: bool
-    data: memoryview
-
-
-def fragments(body: memoryview) -> Iterator[Fragment]:
-    """Split the body of a P-DATA-TF PDU (PS3.8 section 9.3.5) without copying it."""
+    Of each piece of a command or of a data set: the presentation context, `IS_COMMAND` and
+    `IS_LAST` as bits, and the bytes.
+    """
     position, end = 0, len(body)
     while position < end:
         if end - position < _PDV.size:
@@ -65,12 +61,7 @@ def fragments(body: memoryview) -> Iterator[Fragment]:
         after = position + 4 + length
         if length < 2 or after > end:
             raise ProtocolError("a PDV that is longer than its PDU")
-        yield Fragment(
-            context_id,
-            bool(control & _IS_COMMAND),
-            bool(control & _IS_LAST),
-            body[position + _PDV.size : after],
-        )
+        yield context_id, control, body[position + _PDV.size : after]
         position = after
 
 
@@ -106,18 +97,23 @@ def read_command(data: bytes) -> Command:
 
 def response(command: Command, status: int, context_id: int) -> bytes:
     """Return the PDU that answers a request; none of our answers carries a data set."""
+    sop_class = _class_element(command.sop_class_uid)
     instance = _uid_element(0x1000, command.sop_instance_uid) if command.sop_instance_uid else b""
-    fields = (
-        _class_element(command.sop_class_uid),
-        _ANSWER.pack(
-            *(0, 0x0100, 2, command.field | RESPONSE),
-            *(0, 0x0120, 2, command.message_id),
-            *(0, 0x0800, 2, _NO_DATA_SET),
-            *(0, 0x0900, 2, status),
-        ),
-        instance,
+    size = len(sop_class) + _ANSWER.size + len(instance)
+    return b"".join(
+        (
+            _PDU_AND_PDV.pack(DATA_TF, size + 18, size + 14, context_id, IS_COMMAND | IS_LAST),
+            _GROUP_LENGTH.pack(0, 0, 4, size),
+            sop_class,
+            _ANSWER.pack(
+                *(0, 0x0100, 2, command.field | RESPONSE),
+                *(0, 0x0120, 2, command.message_id),
+                *(0, 0x0800, 2, _NO_DATA_SET),
+                *(0, 0x0900, 2, status),
+            ),
+            instance,
+        )
     )
-    return _command_pdu(b"".join(fields), context_id)
 
 
 @lru_cache(maxsize=64)
@@ -141,14 +137,14 @@ def event_report(
     pieces = [data[start : start + room] for start in range(0, len(data), room)]
     last = len(pieces) - 1
     return _command_pdu(b"".join(fields), context_id) + b"".join(
-        _one_pdu(piece, context_id, _IS_LAST if number == last else 0)
+        _one_pdu(piece, context_id, IS_LAST if number == last else 0)
         for number, piece in enumerate(pieces)
     )
 
 
 def _command_pdu(fields: bytes, context_id: int) -> bytes:
     command = _element(0x0000, struct.pack("<I", len(fields))) + fields
-    return _one_pdu(command, context_id, _IS_COMMAND | _IS_LAST)
+    return _one_pdu(command, context_id, IS_COMMAND | IS_LAST)
 
 
 def _one_pdu(data: bytes, context_id: int, control: int) -> bytes:
@@ -169,7 +165,7 @@ def _number(values: dict[int, bytes], element: int) -> int:
     value = values.get(element, b"\0\0")
     if len(value) != 2:
         raise ProtocolError("a command set with a number that is none")
-    return int.from_bytes(value, "little")
+    return value[0] | value[1] << 8
 
 
 def _uid(values: dict[int, bytes], element: int) -> str:

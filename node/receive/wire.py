@@ -19,7 +19,7 @@ RELEASE_RP = b"\x06\x00\x00\x00\x00\x04\x00\x00\x00\x00"
 ABORT = 0x07
 
 _HEADER = struct.Struct(">BxI")
-_AHEAD = 2**16  # of what is there already, so much is taken at once
+_AHEAD = 2**18  # of what is there already, so much is taken at once
 _TIMEOUT = struct.Struct("ll")  # struct timeval
 
 
@@ -96,21 +96,21 @@ class Connection:
         ------
         PeerGoneError, PeerSilentError, ProtocolError
         """
-        self._fill(_HEADER.size)
+        if self._end - self._start < _HEADER.size:
+            self._fill(_HEADER.size)
         kind, length = _HEADER.unpack_from(self._buffer, self._start)
         if not 1 <= kind <= ABORT:
             raise ProtocolError("garbage instead of a PDU")
         if length > longest:
             raise ProtocolError(f"a PDU of {length} bytes, longer than agreed")
-        self._fill(_HEADER.size + length)
+        if self._end - self._start < _HEADER.size + length:
+            self._fill(_HEADER.size + length)
         start = self._start + _HEADER.size
         self._start = start + length
         return kind, self._buffer[start : self._start]
 
     def _fill(self, count: int) -> None:
         """Wait until so many bytes are in the buffer, from its start."""
-        if self._end - self._start >= count:
-            return
         if self._start + count > len(self._buffer):
             self._move_to_front(count)
         elif self._start == self._end:

@@ -71,9 +71,9 @@ class SpoolFile:
 
     def discard(self) -> None:
         """Leave nothing behind of what is not in its place; may be repeated."""
-        self._close()
         if self.placed:
             return
+        self._close()
         try:
             os.unlink(self.part, dir_fd=self.folder.descriptor)
         except FileNotFoundError:

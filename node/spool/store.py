@@ -96,7 +96,11 @@ class Spool:
                 return
             folder = self._today()
             # In the order of time, so that a row's place in the index is beside the one before.
-            names = [f"{time.time_ns():016x}{os.urandom(8).hex()}" for _ in range(_PREPARED)]
+            chance = os.urandom(8 * _PREPARED).hex()
+            names = [
+                f"{time.time_ns():016x}{chance[16 * number : 16 * number + 16]}"
+                for number in range(_PREPARED)
+            ]
             files: list[SpoolFile] = []
             try:
                 for name in names:

@@ -20,6 +20,7 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
 from node.index.holdings import snapshot, study_arrivals
+from node.receive import room
 from node.spool import Spool
 
 STUDY = "1.2.826.0.1.1"
@@ -176,6 +177,7 @@ def test_a_wrong_title_is_rejected_with_its_reason(
 def test_a_disk_that_fills_up_refuses_instances_and_then_associations(
     receiver, associate, storage, index, mr_instance, monkeypatch
 ):
+    monkeypatch.setattr(room, "LOOK_AGAIN_S", 0.0)
     scp = receiver(minimum_free_bytes=1000)
     association = associate(scp)
     assert association.send_c_store(mr_instance(1)).Status == 0x0000
@@ -191,8 +193,9 @@ def test_a_disk_that_fills_up_refuses_instances_and_then_associations(
 
 
 def test_a_vanished_spool_is_answered_as_out_of_resources(
-    receiver, associate, storage, index, mr_instance
+    receiver, associate, storage, index, mr_instance, monkeypatch
 ):
+    monkeypatch.setattr(room, "LOOK_AGAIN_S", 0.0)
     association = associate(receiver())
     (storage.directory / "spool").rename(storage.directory / "away")
     assert association.send_c_store(mr_instance(1)).Status == 0xA700
