@@ -2,7 +2,7 @@
 
 import pytest
 
-from node.config import Receive, Sender
+from node.config import Receive, Sender, Tls
 from node.receive.gate import (
     CALLED_AE_UNKNOWN,
     CALLING_AE_UNKNOWN,
@@ -22,12 +22,14 @@ def peer(calling="SCANNER", called="PERFUSION", address="10.1.2.3", certificate=
 OPEN = Receive()
 BY_TITLE = Receive(calling_ae_titles=("SCANNER",))
 BY_NETWORK = Receive(senders=(Sender(ae_title="SCANNER", addresses=("10.1.0.0/16", "fe80::/10")),))
-BY_CERTIFICATE = Receive(senders=(Sender(ae_title="SCANNER", certificates=(KNOWN,)),))
+TLS = Tls(certificate="node.pem", private_key="node.key", authorities="ca.pem")
+BY_CERTIFICATE = Receive(tls=TLS, senders=(Sender(ae_title="SCANNER", certificates=(KNOWN,)),))
 TWICE = Receive(
+    tls=TLS,
     senders=(
         Sender(ae_title="SCANNER", addresses=("10.1.2.3",)),
         Sender(ae_title="SCANNER", addresses=("10.9.9.9",), certificates=(KNOWN,)),
-    )
+    ),
 )
 
 

@@ -64,13 +64,14 @@ def tls_receiver(certificates, storage):
     started = []
 
     def start(**settings) -> Scp:
-        receive = Receive(host="127.0.0.1", port=0, **settings)
+        tls = settings_of(certificates, "node")
+        receive = Receive(host="127.0.0.1", port=0, tls=tls, **settings)
         scp = Scp(
             receive,
             Intake(spool, index),
             CommitmentDesk(spool, index, receive),
             AuditTrail(Audit(), storage, ae_title=receive.ae_title),
-            tls=server_context(settings_of(certificates, "node")),
+            tls=server_context(tls),
         )
         started.append(scp.start())
         return scp
