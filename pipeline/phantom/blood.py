@@ -70,29 +70,34 @@ def draw_circulation(
     if state is State.STRESS:
         output *= rng.uniform(1.15, 1.6)
     beats = rng.uniform(5.0, 12.5)
+    # a thin cannula in the hand, or a wide vein that is flushed at once
+    access = rng.spawn(1)[0].random()  # leaves all other draws as they were
     return Circulation(
         cardiac_output_l_min=output,
         dose_mmol=dose_mmol,
-        injection_s=_injection_s(rng, dose_mmol),
+        injection_s=_injection_s(rng, dose_mmol, slow=access < 0.2),
         arrival_s=interval_s * rng.uniform(2.5, 14.5),
-        vein_spread_s=rng.uniform(0.9, 3.6),
+        vein_spread_s=rng.uniform(0.9, 3.6) * (0.5 if access > 0.88 else 1.0),
         lung_transit_s=beats * interval_s,
         lung_spread_s=rng.uniform(0.2, 0.43) * beats * interval_s,
         coronary_spread_s=rng.uniform(0.15, 0.8),
         body_transit_s=rng.uniform(12.0, 20.0),
-        body_share=rng.uniform(0.3, 0.7),
+        body_share=rng.uniform(0.3, 0.77),
         residual_mmol_l=rng.uniform(0.1, 0.6) if second_injection else 0.0,
     )
 
 
-def _injection_s(rng: Generator, dose_mmol: float) -> float:
+def _injection_s(rng: Generator, dose_mmol: float, *, slow: bool) -> float:
     """Draw how long it takes to inject the dose.
 
     Agents hold 0.5 or 1 mmol/mL; the society's protocols ask for 3 to 7 mL/s (Kramer et al. 2020,
-    doi 10.1186/s12968-020-00607-1), many hospitals inject more slowly.
+    doi 10.1186/s12968-020-00607-1), many hospitals inject more slowly, some by hand through a
+    thin cannula.
     """
-    volume_ml = dose_mmol / rng.choice([0.5, 1.0])
-    return float(np.clip(volume_ml / rng.uniform(2.5, 6.0), 0.6, 7.0))
+    volume_ml, rate = dose_mmol / rng.choice([0.5, 1.0]), rng.uniform(2.5, 6.0)
+    if slow:
+        rate = 0.25 * rate
+    return float(np.clip(volume_ml / rate, 0.6, 15.0))
 
 
 def blood_curves(circulation: Circulation, duration_s: float) -> BloodCurves:

@@ -63,11 +63,10 @@ def draw_fields(rng: Generator, field_strength_t: float) -> Fields:
 
     At 3 T the mean flip angle over the heart is 81 to 89 % of what was asked for, with and without
     two transmitters (J Cardiovasc Magn Reson 2013, doi 10.1186/1532-429X-15-68; more in lean
-    patients, so somewhat more here), and differs by tens of percent across the left ventricle,
-    mostly along one direction (Sung and Nayak, J Magn Reson Imaging 2008;27:643); at 1.5 T much
-    less. Trains of saturation pulses leave about 1 % more where the flip angle is off by 20 % (Kim
-    et al., Magn Reson Med 2009;62:1368). B0 differs by some 70 Hz over the heart at 1.5 T and by
-    twice that at 3 T (Schaer et al., Magn Reson Med 2004;51:799).
+    patients, so somewhat more here), and differs within it by 13 to 15 % (standard deviation); here
+    mostly along one direction, and at 1.5 T much less. What saturation leaves changes with it; by
+    how much is chosen here. B0 differs by 62 Hz (SD 16) across the heart at 1.5 T and by 125 Hz
+    (SD 41) at 3 T (Kellman et al. 2013, doi 10.1186/1532-429X-15-63).
     """
     high = field_strength_t > 2
     along, strength = rng.uniform(0.0, 2.0 * np.pi), rng.normal(0.0, 0.003 if high else 0.0008)

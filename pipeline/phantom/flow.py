@@ -76,8 +76,12 @@ def draw_flow(rng: Generator, *, state: State, defects: tuple[Defect, ...]) -> F
     by_angle = np.ones(N_ANGLES)
     for order in (1, 2, 3, 4):
         by_angle += rng.normal(0.0, 0.04) * np.cos(order * theta + rng.uniform(0, 2 * np.pi))
+    flow = rng.uniform(1.4, 4.4) if stress else rng.uniform(0.5, 1.35)
+    rare = rng.spawn(1)[0]  # leaves all other draws as they were
+    if stress and rare.random() < 0.1:
+        flow = rare.uniform(4.2, 5.0)
     return FlowField(
-        global_ml_min_g=rng.uniform(1.4, 4.4) if stress else rng.uniform(0.5, 1.35),
+        global_ml_min_g=flow,
         by_angle=by_angle,
         endo_over_epi=rng.normal(0.97, 0.06) if stress else rng.normal(1.1, 0.05),
         defects=tuple(d for d in defects if stress or d.scar),

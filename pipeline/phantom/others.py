@@ -1,7 +1,8 @@
 """Other pictures of a simulated patient: T1 map, cine and late enhancement of the same slices.
 
 They have their own random numbers, so that asking for them changes no perfusion picture. The
-patient is drawn again from the seed: same heart, same chest, same slices.
+patient and the scanner are drawn again from the seed: same heart, same chest, same slices, same
+coils.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from pipeline.phantom.labels import (
     transverse_times,
 )
 from pipeline.phantom.patient import Patient, draw_patient
-from pipeline.phantom.scanner import acquisition_of, coil_maps, draw_scanner
+from pipeline.phantom.scanner import Scanner, acquisition_of, coil_maps, draw_scanner
 from pipeline.phantom.settings import PhantomSettings
 from pipeline.phantom.slab import build_slab
 from pipeline.study import FloatArray, Readout, SequenceKind, State
@@ -91,10 +92,12 @@ def other_pictures(seed: int, settings: PhantomSettings) -> tuple[OtherPictures,
     seed, settings
         Those of the study (`PhantomTruth.seed`, `PhantomTruth.settings`).
     """
-    patient = draw_patient(np.random.default_rng(seed), settings)
+    same = np.random.default_rng(seed)
+    patient = draw_patient(same, settings)
+    scanner = replace(draw_scanner(same, 35.0), trust=1.0, ghost=0.0, floor=0.0, edge_curve=-1.0)
     rng = np.random.default_rng((seed, 1))
     flow = draw_flow(rng, state=State.REST, defects=patient.defects)
-    return tuple(_take(rng, patient, settings, flow, z_mm) for z_mm in patient.depths_mm)
+    return tuple(_take(rng, patient, scanner, settings, flow, z_mm) for z_mm in patient.depths_mm)
 
 
 def native_signals(patient: Patient) -> FloatArray:
@@ -129,7 +132,12 @@ def late_signals(patient: Patient, n_injections: int) -> tuple[FloatArray, float
 
 
 def _take(
-    rng: Generator, patient: Patient, settings: PhantomSettings, flow: FlowField, z_mm: float
+    rng: Generator,
+    patient: Patient,
+    scanner: Scanner,
+    settings: PhantomSettings,
+    flow: FlowField,
+    z_mm: float,
 ) -> OtherPictures:
     grid = Grid.of_picture(
         matrix=settings.matrix,
@@ -141,8 +149,7 @@ def _take(
         rng, heart=patient.heart, thorax=patient.thorax, flow=flow, grid=grid, z_mm=z_mm
     )
     camera = Camera(slab, patient.thickness_mm)
-    coil, noise_gain = coil_maps(rng, patient.thorax, grid)
-    scanner = replace(draw_scanner(rng, 35.0), trust=1.0, ghost=0.0, floor=0.0, edge_curve=-1.0)
+    coil, noise_gain = coil_maps(scanner.coils, patient.thorax, grid)
 
     def picture(signal: FloatArray, view: View) -> FloatArray:
         """Magnitude image whose noise is set by the signal of blood."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from pipeline.phantom.coils import draw_coil
+from pipeline.phantom.coils import Coils, coil_intensity, draw_coils
 from pipeline.phantom.grid import OVERSAMPLING, Grid
 from pipeline.phantom.imaging import Acquisition, k_space_weights
 from pipeline.phantom.thorax import Thorax
@@ -34,6 +34,7 @@ class Scanner:
     """Share of the power of noise that is taken off the magnitude."""
     contrast_to_noise: float
     """Peak rise of the wall over the SD of the noise."""
+    coils: Coils
 
 
 def draw_scanner(rng: Generator, contrast_to_noise: float | None) -> Scanner:
@@ -54,6 +55,7 @@ def draw_scanner(rng: Generator, contrast_to_noise: float | None) -> Scanner:
         geometry_factor=rng.uniform(1.0, 1.7),
         floor=float(rng.choice([0.0, rng.uniform(0.6, 1.5)], p=[0.6, 0.4])),
         contrast_to_noise=contrast_to_noise or float(np.clip(rng.normal(22.5, 6.5), 8.0, 40.0)),
+        coils=draw_coils(rng.spawn(1)[0]),
     )
 
 
@@ -79,11 +81,13 @@ def acquisition_of(
     )
 
 
-def coil_maps(rng: Generator, thorax: Thorax, grid: Grid) -> tuple[FloatArray, FloatArray]:
+def coil_maps(coils: Coils, thorax: Thorax, grid: Grid) -> tuple[FloatArray, FloatArray]:
     """Signal intensity on the fine grid, noise gain on the pixels."""
     # smooth enough to be computed on the pixels and repeated
     middle = slice(OVERSAMPLING // 2, None, OVERSAMPLING)
-    signal, noise = draw_coil(rng, thorax, grid.x_mm[middle, middle], grid.y_mm[middle, middle])
+    signal, noise = coil_intensity(
+        coils, thorax, grid.x_mm[middle, middle], grid.y_mm[middle, middle]
+    )
     fine = np.repeat(np.repeat(signal, OVERSAMPLING, axis=0), OVERSAMPLING, axis=1)
     return fine, noise
 

@@ -151,7 +151,7 @@ def _relative_speed() -> FloatArray:
     """Speed through the slice of each label over the mean in a ventricle.
 
     Streams that are not mixed differ; vessels of the lung and the aorta are faster. Blood that has
-    seen few pulses is brighter (Roberts et al., Magn Reson Med 2011;65:108).
+    seen few pulses is brighter.
     """
     speed = np.zeros(N_LABELS)
     streams = (np.arange(N_BLOOD_LEVELS) + 0.5) * 2.0 / N_BLOOD_LEVELS

@@ -56,7 +56,7 @@ def take_slice(rng: Generator, exam: Exam, position: int) -> tuple[PerfusionSlic
     patient, settings = exam.patient, exam.settings
     movement = _movement(rng, exam, position)
     camera = _camera(rng, exam, position, _grid(patient, settings.matrix, patient.spacing_mm))
-    coil, noise_gain = coil_maps(rng, patient.thorax, camera.slab.grid)
+    coil, noise_gain = coil_maps(exam.scanner.coils, patient.thorax, camera.slab.grid)
     signals = _signals(exam, movement.time_s, patient.physics.readout)
     acquisition = acquisition_of(
         exam.scanner, matrix=settings.matrix, noise_gain=noise_gain, wall_rise=_wall_rise(signals)
@@ -120,7 +120,7 @@ def take_input_series(rng: Generator, exam: Exam, kind: InputKind) -> InputSerie
     spacing = patient.spacing_mm * exam.settings.matrix / matrix
     movement = _movement(rng, exam, position=0)
     camera = _camera(rng, exam, 0, _grid(patient, matrix, spacing))
-    coil, noise_gain = coil_maps(rng, patient.thorax, camera.slab.grid)
+    coil, noise_gain = coil_maps(exam.scanner.coils, patient.thorax, camera.slab.grid)
     readout = input_readout(patient.physics.readout, kind)
     signals = _signals(exam, movement.time_s, readout)
     acquisition = acquisition_of(

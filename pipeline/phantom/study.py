@@ -19,6 +19,8 @@ from pipeline.result import InputFunction
 from pipeline.study import FirstPass, FloatArray, InputKind, PerfusionStudy, State
 
 BETWEEN_INJECTIONS_S = 900.0
+_SECOND_SHARE = {State.REST: 0.3, State.STRESS: 0.7}
+"""How often a state that is simulated alone comes after the other one's injection."""
 
 
 def simulate(seed: int, settings: PhantomSettings | None = None) -> PhantomStudy:
@@ -87,7 +89,8 @@ def _first_pass(
         weight_kg=patient.weight_kg,
         dose_mmol=(patient.physics.dose_mmol_kg or 0.0) * patient.weight_kg,
         interval_s=60.0 / rate,
-        second_injection=number > 0 or (len(settings.states) == 1 and rng.random() < 0.5),
+        second_injection=number > 0
+        or (len(settings.states) == 1 and rng.random() < _SECOND_SHARE[state]),
     )
     flow = draw_flow(rng, state=state, defects=patient.defects)
     blood = blood_curves(circulation, float(rhythm.trigger_s[-1]) + 2.0)

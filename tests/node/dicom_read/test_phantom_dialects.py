@@ -70,8 +70,8 @@ def test_missing_images_leave_a_gap_and_move_nothing(phantom, dialect, tmp_path)
             nearest = np.abs(found.time_s[:, np.newaxis] - since).argmin(axis=1)
             assert len(set(nearest.tolist())) == len(nearest)
             np.testing.assert_allclose(found.time_s, since[nearest], atol=0.03)
-            similarity = np.corrcoef(found.frames.ravel(), true.frames[nearest].ravel())[0, 1]
-            assert similarity > 0.9999
+            # stored values are whole numbers
+            np.testing.assert_allclose(found.frames, true.frames[nearest], atol=0.501)
             np.testing.assert_allclose(
                 found.geometry.position_mm, true.geometry.position_mm, atol=1e-5
             )
