@@ -6,7 +6,6 @@ when it lacks one of the objects, so each destination gets one about what it has
 
 import hashlib
 import logging
-import os
 from collections.abc import Collection
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
+from node.disk import flush, save_whole
 from node.index import superseding
 from node.index.ledger import Delivery
 
@@ -58,7 +58,8 @@ def _release(
         fit(whole, fitting)
         path = Path(note.file)
         file = str(path.with_name(f"{path.stem}-{note.destination}.dcm"))
-        _write(whole, results / file)
+        save_whole(whole, results / file)
+        flush((results / file).parent)
     superseding.release_note(index, note, file, now_s)
 
 
@@ -89,18 +90,3 @@ def _rejected_by(note: Dataset) -> set[str]:
         for item in note.ContentSequence
         if "ReferencedSOPSequence" in item
     }
-
-
-def _write(note: Dataset, path: Path) -> None:
-    """Write and flush; the same again after a crash."""
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        note.save_as(file, enforce_file_format=True)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -65,9 +65,9 @@ def _method(first_pass: FirstPassResult, source: FirstPass) -> list[str]:
 
 
 def no_number_reasons(result: PerfusionResult) -> list[str]:
-    """Say why no first pass has numbers, first pass by first pass."""
+    """Say why numbers are missing, first pass by first pass."""
     withheld = [
-        f"{one.label}: numbers withheld. {finding.sentence}"
+        f"{one.label}: {finding.sentence}"
         for one in result.first_passes
         for finding in one.findings
         if finding.severity is Severity.WITHHOLD

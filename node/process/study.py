@@ -26,6 +26,7 @@ from node.dicom_write import (
 )
 from node.dicom_write.earlier import EarlierResults, Replacing
 from node.dicom_write.kinds import kind_of
+from node.dicom_write.narrative import no_number_reasons
 from node.errors import UsageError
 from node.weights import anatomy_network, checksum
 from pipeline.analyse import Settings, analyse
@@ -118,7 +119,7 @@ def process_study(
 
     return Outcome(
         status=Status.WITHHELD if result.withheld else Status.ANALYSED,
-        reasons=withheld_reasons(result),
+        reasons=tuple(no_number_reasons(result)),
         objects=_write(make_replacing(make, earlier), out),
         set_aside=read.set_aside,
         read=read,
@@ -144,18 +145,6 @@ def settings_text(analysis: Analysis) -> str:
     if analysis.weights is not None:
         settings["weights"] = f"sha256 {checksum(analysis.weights)}"
     return json.dumps(settings, separators=(",", ":"))
-
-
-def withheld_reasons(result: PerfusionResult) -> tuple[str, ...]:
-    """Why first passes have no numbers, as sentences."""
-    failures = [f"{failure.label}: {failure.reason}" for failure in result.failures]
-    kept_back = [
-        f"{one.label}: {finding.sentence}"
-        for one in result.first_passes
-        for finding in one.findings
-        if finding.severity == "withhold"
-    ]
-    return (*failures, *kept_back)
 
 
 def _say_nothing_found(

@@ -1,7 +1,6 @@
 """Where the work on a study lies: names are ours, never taken from a tag."""
 
 import hashlib
-import os
 import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from node.config import Storage
+from node.disk import flush, save_whole
 
 _IDENTITY = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "ImageType", "Rows")
 _LARGEST_IDENTITY_BYTES = 1024
@@ -39,10 +39,10 @@ class Folders:
         kept.parent.mkdir(parents=True, exist_ok=True)
         if made.is_dir():
             for path in [*made.iterdir(), made]:
-                _flush(path)
+                flush(path)
             shutil.rmtree(kept, ignore_errors=True)  # of a run that a crash made us repeat
             made.rename(kept)
-            _flush(kept.parent)
+            flush(kept.parent)
         return name
 
     def link_results(self, files: Iterable[str], folder: Path) -> None:
@@ -92,16 +92,5 @@ def _keep_identity(path: Path) -> None:
     for keyword in _IDENTITY:
         if keyword in whole:
             identity[keyword] = whole[keyword]
-    part = path.with_suffix(".part")
-    identity.save_as(part, enforce_file_format=True)
-    _flush(part)  # or a power cut could leave an empty file in the place of the result
-    part.replace(path)
-    _flush(path.parent)
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    save_whole(identity, path)  # or a power cut could leave an empty file in the place of it
+    flush(path.parent)

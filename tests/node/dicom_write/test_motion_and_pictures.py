@@ -114,7 +114,7 @@ def test_a_wholly_withheld_study_has_the_page_that_says_why(withheld_case):
     result = replace(withheld_case.result, first_passes=(rest,), reserve=())
     made = replace(withheld_case, result=result).only("mbf-mr", "reference").encode()
     assert made[0].SeriesDescription == "Perfusion numbers withheld RESEARCH"
-    reason = "rest: numbers withheld. The input function was saturated."
+    reason = "rest: The input function was saturated."
     assert f"Perfusion numbers withheld, because: {reason}" in words(made[1])
     assert not [one for one in made if one.SeriesDescription.startswith("MBF")]
 
