@@ -4,6 +4,7 @@ Texts never carry patient data: they name files by our own names and instances b
 """
 
 import errno
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -44,22 +45,33 @@ class OutOfMemoryError(NodeError):
     exit_code = 6
 
 
-def is_for_want_of_room(error: BaseException | None) -> bool:
+def is_for_want_of_room(error: BaseException) -> bool:
     """Whether an error comes from a full disk, through whatever hands it went."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    return any(
+        isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT)
+        for one in _with_causes(error)
+    )
+
+
+_REFUSALS = ("can't allocate memory", "out of memory", "_STATUS_ALLOC_FAILED")
+"""Of PyTorch, on the processor and on a GPU (its class for that is not for who does not import
+it), and of cuBLAS and cuDNN through it."""
 
 
 def is_for_want_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory was refused, by whatever library."""
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
-    # PyTorch has no class for it on the processor, only these words.
-    refused_by_torch = isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    return isinstance(error, MemoryError) or refused_by_torch
+    """Whether an error says that memory was refused, by whatever library and through what hands."""
+    return any(
+        isinstance(one, MemoryError)
+        or (isinstance(one, OSError) and one.errno == errno.ENOMEM)
+        or (isinstance(one, RuntimeError) and any(words in str(one) for words in _REFUSALS))
+        for one in _with_causes(error)
+    )
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 class IndexUnusableError(NodeError):

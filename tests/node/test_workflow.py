@@ -186,6 +186,8 @@ def test_an_analysis_killed_for_memory_is_repeated_and_then_given_up(bench):
         "import resource; resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30)); bytearray(2**31)",
         "import torch; torch.zeros(2**45)",
         "import errno; raise OSError(errno.ENOMEM, 'Cannot allocate memory')",
+        "import torch; raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')",
+        "raise RuntimeError('CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate')",
     ],
 )
 def test_an_analysis_that_is_refused_memory_is_repeated_and_then_given_up(bench, demand):
