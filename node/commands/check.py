@@ -4,8 +4,8 @@ Weights of a site are tried out, too: a node that cannot outline a heart should 
 """
 
 import argparse
-from pathlib import Path
 
+from node.arguments import add_config
 from node.config import load_config
 
 HELP = "read the configuration and report every problem at once"
@@ -13,7 +13,7 @@ HELP = "read the configuration and report every problem at once"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    parser.add_argument("--config", type=Path, help="configuration file (default: all defaults)")
+    add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

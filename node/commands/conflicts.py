@@ -4,8 +4,8 @@ import argparse
 import json
 import time
 from datetime import datetime
-from pathlib import Path
 
+from node.arguments import add_actions
 from node.config import load_config
 from node.errors import NodeError
 from node.index import conflicts
@@ -18,16 +18,15 @@ HELP = "different images that came under one UID: see them, settle them"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions and options of the command."""
-    parser.add_argument("--config", type=Path, help="configuration file (default: all defaults)")
-    parser.add_argument("--json", action="store_true", help="for machines")
-    actions = parser.add_subparsers(metavar="ACTION", dest="action")
-    actions.add_parser("list", help="the image kept aside and the image used, by file (default)")
-    for name, text in (
-        ("exchange", "use the image kept aside, analyse the study again; keep the other aside"),
-        ("drop", "go on with the image that is used; delete the one kept aside"),
-    ):
-        action = actions.add_parser(name, help=text)
-        action.add_argument("file", metavar="FILE", help="the one kept aside, as listed")
+    add_actions(
+        parser,
+        listing="the image kept aside and the image used, by file",
+        others={
+            "exchange": "use the image kept aside, analyse the study again; keep the other aside",
+            "drop": "go on with the image that is used; delete the one kept aside",
+        },
+        of="FILE",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

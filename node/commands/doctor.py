@@ -1,14 +1,15 @@
 """`perfusion-node doctor`: ask destinations and archives what they accept; look at our disk."""
 
 import argparse
-from pathlib import Path
+
+from node.arguments import add_config
 
 HELP = "ask every destination what it accepts, and say which objects it would get"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    parser.add_argument("--config", type=Path, help="configuration file (default: all defaults)")
+    add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

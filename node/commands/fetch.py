@@ -2,14 +2,15 @@
 
 import argparse
 import sys
-from pathlib import Path
+
+from node.arguments import add_config
 
 HELP = "bring a study from an archive into the node, by UID or accession number"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    parser.add_argument("--config", type=Path, help="configuration file (default: all defaults)")
+    add_config(parser)
     parser.add_argument("--from", dest="archive", required=True, help="name in retrieve.archives")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--study", metavar="UID", help="Study Instance UID")

@@ -5,6 +5,8 @@ import json
 import sys
 from pathlib import Path
 
+from node.arguments import add_config
+
 HELP = "analyse a folder of DICOM files and write the result objects"
 
 
@@ -12,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
     parser.add_argument("study", type=Path, metavar="STUDY_DIR", help="DICOM files in any layout")
     parser.add_argument("--out", type=Path, required=True, help="folder for the result objects")
-    parser.add_argument("--config", type=Path, help="configuration file (default: all defaults)")
+    add_config(parser)
     parser.add_argument(
         "--rest-systolic",
         type=float,

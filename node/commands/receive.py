@@ -5,8 +5,8 @@ import gc
 import logging
 import sys
 import threading
-from pathlib import Path
 
+from node.arguments import add_config
 from node.standing import begin
 
 HELP = "the receiver alone (internal: serve starts it)"
@@ -14,7 +14,7 @@ HELP = "the receiver alone (internal: serve starts it)"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    parser.add_argument("--config", type=Path, help="configuration file (default: all defaults)")
+    add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,14 +1,15 @@
 """`perfusion-node serve`: run the node until a signal: receive, process, deliver."""
 
 import argparse
-from pathlib import Path
+
+from node.arguments import add_config
 
 HELP = "run the node until a signal: receive, process, deliver"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    parser.add_argument("--config", type=Path, help="configuration file (default: all defaults)")
+    add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -2,14 +2,15 @@
 
 import argparse
 import threading
-from pathlib import Path
+
+from node.arguments import add_config
 
 HELP = "the status page alone (internal: serve starts it)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    parser.add_argument("--config", type=Path, help="configuration file (default: all defaults)")
+    add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -6,10 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from pathlib import Path
 
 import sqlalchemy as sa
 
+from node.arguments import add_actions
 from node.completion import judge
 from node.config import Completion, load_config
 from node.errors import NodeError
@@ -26,17 +26,16 @@ HELP = "what is in the node, how far, what failed and why; retry or cancel it"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the actions and options of the command."""
-    parser.add_argument("--config", type=Path, help="configuration file (default: all defaults)")
-    parser.add_argument("--json", action="store_true", help="for machines")
-    actions = parser.add_subparsers(metavar="ACTION", dest="action")
-    actions.add_parser("list", help="one line a study, the newest first (default)")
-    for name, text in (
-        ("show", "everything about one study"),
-        ("retry", "analyse again what failed, send again what was given up or waits"),
-        ("cancel", "neither analyse nor send any more of it"),
-    ):
-        action = actions.add_parser(name, help=text)
-        action.add_argument("study_uid", metavar="STUDY_UID")
+    add_actions(
+        parser,
+        listing="one line a study, the newest first",
+        others={
+            "show": "everything about one study",
+            "retry": "analyse again what failed, send again what was given up or waits",
+            "cancel": "neither analyse nor send any more of it",
+        },
+        of="STUDY_UID",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

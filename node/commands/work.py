@@ -1,14 +1,15 @@
 """`perfusion-node work`: the worker alone, as `serve` starts it in a process of its own."""
 
 import argparse
-from pathlib import Path
+
+from node.arguments import add_config
 
 HELP = "the worker alone (internal: serve starts it)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    parser.add_argument("--config", type=Path, help="configuration file (default: all defaults)")
+    add_config(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -60,6 +60,19 @@ def fail(index, revision=1):
     )
 
 
+@pytest.mark.parametrize("command", ["studies", "conflicts"])
+def test_options_may_stand_before_the_action_and_after_it(tmp_path, capsys, command):
+    config = tmp_path / "config.yaml"
+    config.write_text(f"storage: {{directory: {tmp_path / 'state'}}}\n")
+    options = ["--config", str(config), "--json"]
+    said = []
+    for words in ([*options, "list"], ["list", *options], [*options[:2], "list", options[2]]):
+        assert main([command, *words]) == 0
+        said.append(capsys.readouterr().out.strip())
+    assert said == ["[]"] * 3
+    assert (tmp_path / "state" / "index.sqlite").exists()
+
+
 def test_an_empty_node_says_so(tmp_path, capsys):
     config = tmp_path / "config.yaml"
     config.write_text(f"storage: {{directory: {tmp_path / 'state'}}}\n")
