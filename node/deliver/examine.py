@@ -1,7 +1,6 @@
 """What `doctor` looks at: each destination and archive by negotiation, and our own storage."""
 
 import shutil
-import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from pynetdicom import build_context
 from pynetdicom.association import Association
 
 from node.config import Archive, Config, Destination
+from node.index.health import databases
 from node.peers import peer_of
 from node.query_scu import FIND, GET, MOVE
 from node.representation import STANDS_IN
@@ -129,20 +129,8 @@ def examine_storage(config: Config) -> Iterator[Finding]:
         good=enough,
         text=f"{free_mb} MB free (C-STORE is refused below {config.receive.minimum_free_mb} MB)",
     )
-    for name, repair in (
-        ("index.sqlite", "restore it from a backup; the spool still has every image"),
-        ("engine.sqlite", "stop the node and move it away with its -wal and -shm files"),
-    ):
-        path = folder / name
-        if not path.exists():
-            continue
-        try:
-            connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
-            try:
-                (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-            finally:
-                connection.close()
-        except sqlite3.Error as error:
-            verdict = str(error)
-        sound = verdict == "ok"
-        yield Finding(good=sound, text=f"{name}: {verdict}" + ("" if sound else f": {repair}"))
+    for database in databases(config.storage):
+        words = [database.name, database.problem or "ok", database.repair]
+        if not database.problem:
+            words.pop()
+        yield Finding(good=not database.problem, text=": ".join(filter(None, words)))

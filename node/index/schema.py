@@ -27,14 +27,7 @@ def bring_up_to_date(connection: sa.Connection, wanted: sa.MetaData) -> None:
     IndexUnusableError
         They are of a newer version, or of none that is known here.
     """
-    version = _version(connection)
-    if version > VERSION:
-        raise IndexUnusableError(
-            f"the index is of schema version {version}, made by a newer version of this program, "
-            f"which knows {VERSION}. Install the newer one again, or restore the backup of "
-            "the index from before the upgrade and start: images that came since are taken from "
-            "the spool"
-        )
+    version = known_version(connection)
     for step in range(version + 1, VERSION + 1):
         for statement in STEPS[step]:
             connection.exec_driver_sql(statement)
@@ -45,6 +38,19 @@ def bring_up_to_date(connection: sa.Connection, wanted: sa.MetaData) -> None:
         _SCHEMA.create(connection, checkfirst=True)
         connection.execute(_SCHEMA.delete())
         connection.execute(_SCHEMA.insert().values(version=VERSION))
+
+
+def known_version(connection: sa.Connection) -> int:
+    """Return the version of the tables; raises as `bring_up_to_date`."""
+    version = _version(connection)
+    if version > VERSION:
+        raise IndexUnusableError(
+            f"the index is of schema version {version}, made by a newer version of this program, "
+            f"which knows {VERSION}. Install the newer one again, or restore the backup of "
+            "the index from before the upgrade and start: images that came since are taken from "
+            "the spool"
+        )
+    return version
 
 
 def _version(connection: sa.Connection) -> int:

@@ -1,3 +1,4 @@
+import psycopg
 import pytest
 from pydicom.uid import (
     KeyObjectSelectionDocumentStorage,
@@ -7,8 +8,10 @@ from pydicom.uid import (
 from pynetdicom.sop_class import Verification
 
 from node.cli import main
+from node.config import Storage
+from node.index.tables import open_index
 from node.query_scu import FIND, GET, MOVE
-from tests.peers import Pacs
+from tests.peers import Pacs, free_port
 
 
 @pytest.fixture
@@ -16,12 +19,12 @@ def doctor(tmp_path, capsys):
     """Run the doctor on a node with one destination; returns its exit code and words."""
     pacs = []
 
-    def examine(peer: Pacs, directory="state", more=""):
+    def examine(peer: Pacs, directory="state", more="", storage=""):
         pacs.append(peer)
         (tmp_path / "state").mkdir(exist_ok=True)
         config = tmp_path / "config.yaml"
         config.write_text(
-            f"storage: {{directory: {tmp_path / directory}}}\n"
+            f"storage:\n  directory: {tmp_path / directory}\n  {storage}\n"
             "receive: {minimum_free_mb: 0}\n"
             "delivery:\n  timeout_s: 2\n  destinations:\n"
             f"    - {{name: pacs, ae_title: PACS, host: 127.0.0.1, port: {peer.port}}}\n"
@@ -113,3 +116,43 @@ def test_an_archive_says_whether_anything_can_be_fetched(doctor, offered, code, 
     archive.stop()
     assert words in found[1]
     assert found[0] == code
+
+
+@pytest.fixture
+def on_server(doctor, postgresql):
+    """Run the doctor on a node whose database is on a server; as a user other than its owner."""
+    with psycopg.connect(postgresql.replace("+psycopg", ""), autocommit=True) as owner:
+        owner.execute("CREATE USER node; GRANT CREATE ON SCHEMA public TO node")
+
+        def examine(*statements: str, url: str = postgresql.replace("postgres@", "node@")):
+            for statement in statements:
+                owner.execute(statement)
+            code, words = doctor(Pacs().start(), storage=f"database_url: {url}")
+            return code, next(line for line in words.splitlines() if "postgresql" in line)
+
+        yield examine
+
+
+def test_a_sound_server_is_found_sound_before_and_after_the_first_start(on_server, postgresql):
+    assert on_server()[0] == 0
+    open_index(Storage(database_url=postgresql.replace("postgres@", "node@"))).dispose()
+    code, words = on_server()
+    assert code == 0
+    assert words.endswith(": ok")
+
+
+def test_a_server_without_rights_or_only_to_read_or_newer_or_away_is_bad(on_server, postgresql):
+    code, words = on_server("REVOKE CREATE ON SCHEMA public FROM node")
+    assert (code, "no right to make tables" in words) == (1, True)
+    open_index(Storage(database_url=postgresql)).dispose()
+    code, words = on_server("GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO node")
+    assert (code, "no right to write to" in words) == (1, True)
+    code, words = on_server("ALTER USER node SET default_transaction_read_only TO on")
+    assert (code, "name the primary server" in words) == (1, True)
+    code, words = on_server(
+        "ALTER USER node RESET ALL", "UPDATE schema_version SET version = version + 1"
+    )
+    assert (code, "made by a newer version" in words) == (1, True)
+    away = f"postgresql+psycopg://node:Secret@127.0.0.1:{free_port()}/postgres"
+    code, words = on_server(url=away)
+    assert (code, "start the server" in words, "Secret" in words) == (1, True, False)
