@@ -22,8 +22,8 @@ from pipeline.study import FirstPass, FloatArray, PerfusionSlice, Physics
 
 USUAL_SLOPE_MM: Final = (3e-5, 2e-4)
 """Standard deviation of the change of what is left [1/mm], below and above 2 T: flip angles differ
-by 0.1 % and 0.3 % for each millimetre (Sung and Nayak 2008, doi 10.1002/jmri.21228), and trains of
-pulses leave about 1 % more where it is off by 20 % (Kim 2009, doi 10.1002/mrm.22140)."""
+by 0.1 % and 0.3 % for each millimetre, and trains of pulses leave about 1 % more where it is off by
+20 %. Assumed, not measured; the same as the digital phantom draws."""
 
 ERROR_FACTOR: Final = 3.0
 """Papillary muscles and streams of blood make the ratio less sure than its scatter says."""
