@@ -99,44 +99,49 @@ def _physics_findings(first_pass: FirstPass) -> list[Finding]:
 
 
 def _fit_findings(maps: Sequence[FlowMaps], segments: Sequence[SegmentFlow]) -> list[Finding]:
-    findings = []
+    findings = [_failed_fits(maps), _implausible_flow(segments), _disagreement(segments)]
+    return [one for one in findings if one is not None]
+
+
+def _failed_fits(maps: Sequence[FlowMaps]) -> Finding | None:
     status = np.concatenate([np.empty(0), *(one.status[one.status > 0] for one in maps)])
     failed = np.isin(status, (FitStatus.TOO_NOISY, FitStatus.FAILED))
-    if status.size == 0 or failed.mean() > LARGEST_FAILED_SHARE:
-        findings.append(
-            Finding(
-                code="fits-failed",
-                severity=Severity.WITHHOLD,
-                sentence="In most of the myocardium the curves are too noisy for a fit.",
-            )
-        )
+    if status.size > 0 and failed.mean() <= LARGEST_FAILED_SHARE:
+        return None
+    return Finding(
+        code="fits-failed",
+        severity=Severity.WITHHOLD,
+        sentence="In most of the myocardium the curves are too noisy for a fit.",
+    )
+
+
+def _implausible_flow(segments: Sequence[SegmentFlow]) -> Finding | None:
     median = _median_flow(segments)
     low, high = PLAUSIBLE_FLOW_ML_MIN_G
-    if not low <= median <= high:
-        findings.append(
-            Finding(
-                code="flow-implausible",
-                severity=Severity.WITHHOLD,
-                sentence=f"The median flow of the segments, {median:.2f} mL/min/g, is not "
-                "plausible.",
-            )
-        )
+    if low <= median <= high:
+        return None
+    return Finding(
+        code="flow-implausible",
+        severity=Severity.WITHHOLD,
+        sentence=f"The median flow of the segments, {median:.2f} mL/min/g, is not plausible.",
+    )
+
+
+def _disagreement(segments: Sequence[SegmentFlow]) -> Finding | None:
     disagreeing = [
         one.segment
         for one in segments
         if abs(one.mbf_pixel_median_ml_min_g - one.mbf_ml_min_g)
         > max(LARGEST_DISAGREEMENT * one.mbf_ml_min_g, 2.0 * one.mbf_sd_ml_min_g)
     ]
-    if disagreeing:
-        findings.append(
-            Finding(
-                code="segment-and-pixels-disagree",
-                severity=Severity.WARNING,
-                sentence="Flow of the mean curve and median of the pixel flows differ by more than "
-                f"{LARGEST_DISAGREEMENT:.0%} in segment {', '.join(map(str, disagreeing))}.",
-            )
-        )
-    return findings
+    if not disagreeing:
+        return None
+    return Finding(
+        code="segment-and-pixels-disagree",
+        severity=Severity.WARNING,
+        sentence="Flow of the mean curve and median of the pixel flows differ by more than "
+        f"{LARGEST_DISAGREEMENT:.0%} in segment {', '.join(map(str, disagreeing))}.",
+    )
 
 
 def _segmentation_findings(slices: Sequence[SliceResult]) -> list[Finding]:

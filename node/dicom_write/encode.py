@@ -17,7 +17,6 @@ from node.dicom_write.narrative import Sections, no_number_reasons, sections
 from node.dicom_write.not_analysed import (
     NEEDED,
     NEEDED_FOR_NUMBERS,
-    TITLE,
     WITHHELD_TITLE,
     encode_no_numbers,
 )
@@ -70,10 +69,7 @@ def encode_results(
     passes: list[PassObjects] = []
     objects: list[Dataset] = []
     if result.withheld:
-        title, needed = (
-            (WITHHELD_TITLE, NEEDED_FOR_NUMBERS) if result.first_passes else (TITLE, NEEDED)
-        )
-        objects.extend(encode_no_numbers(provenance, no_number_reasons(result), needed, title))
+        objects.extend(_no_numbers(result, provenance))
     for analysed in analysed_passes(result.first_passes, read, provenance):
         passes.append(PassObjects(analysed))
         objects.extend(_objects_of_pass(passes[-1], wanted, provenance))
@@ -89,6 +85,13 @@ def encode_results(
     if config.superseding == "rejection-note":
         objects.extend(encode_rejection(provenance, objects))
     return objects
+
+
+def _no_numbers(result: PerfusionResult, provenance: Provenance) -> list[Dataset]:
+    reasons = no_number_reasons(result)
+    if result.first_passes:
+        return encode_no_numbers(provenance, reasons, NEEDED_FOR_NUMBERS, WITHHELD_TITLE)
+    return encode_no_numbers(provenance, reasons, NEEDED)
 
 
 def _pages(

@@ -109,14 +109,19 @@ def encode_parametric_map(
     )
     _order_along_normal(parametric_map, stack.planes[0].geometry.normal)
     add_frame_anatomy(parametric_map)
+    _complete(parametric_map, analysed.result.state)
+    return parametric_map
+
+
+def _complete(parametric_map: Dataset, state: State) -> None:
+    """Set what the library does not."""
     parametric_map.Modality = "MR"
     parametric_map.FloatPixelPaddingValue = NO_VALUE
     parametric_map.FloatPixelPaddingRangeLimit = NO_VALUE
     parametric_map.CodingSchemeIdentificationSequence = [codes.private_scheme()]
-    context = patient_state(analysed.result.state)
+    context = patient_state(state)
     if context is not None:
         parametric_map.AcquisitionContextSequence = [context]
-    return parametric_map
 
 
 def _order_along_normal(parametric_map: Dataset, normal: FloatArray) -> None:
