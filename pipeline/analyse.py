@@ -24,7 +24,7 @@ from pipeline.native_t1 import (
 )
 from pipeline.networks import AnatomyNetwork
 from pipeline.outline import Anatomy, Progress, outline_slices
-from pipeline.quality import first_pass_findings, study_findings
+from pipeline.quality import first_pass_findings, study_findings, worst_first
 from pipeline.quantify import quantify
 from pipeline.reserve import low_reserve_share, only_shown, reserve, work_correction
 from pipeline.residual import (
@@ -256,10 +256,12 @@ def _quantify_first_pass(
         used=first_pass.physics,
         heart_rate_bpm=first_pass.heart_rate_bpm,
         systolic_pressure_mmhg=first_pass.systolic_pressure_mmhg,
-        findings=(
-            *first_pass_findings(first_pass, slices, arterial, segments),
-            *residual_findings(left),
-            *outlined.findings,
+        findings=worst_first(
+            [
+                *first_pass_findings(first_pass, slices, arterial, segments),
+                *residual_findings(left),
+                *outlined.findings,
+            ]
         ),
     )
 

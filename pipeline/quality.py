@@ -1,6 +1,6 @@
 """The quality gate: what was seen, in sentences, and whether the numbers may be shown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -41,8 +41,8 @@ def first_pass_findings(
     input_function: InputFunction,
     segments: Sequence[SegmentFlow],
 ) -> tuple[Finding, ...]:
-    """Everything worth saying about one first pass, worst first."""
-    findings = [
+    """Everything that is to be checked of one first pass."""
+    return (
         *input_findings(input_function),
         *peak_findings(first_pass.physics.dose_mmol_kg, input_function),
         *output_findings(first_pass.physics.dose_mmol_kg, first_pass.state, input_function),
@@ -57,27 +57,31 @@ def first_pass_findings(
         *_physics_findings(first_pass),
         *_fit_findings([one.maps for one in slices], segments),
         *_segmentation_findings(slices),
-    ]
+    )
+
+
+def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Put what withholds the numbers before warnings, and these before notes."""
     order = [Severity.WITHHOLD, Severity.WARNING, Severity.NOTE]
     return tuple(sorted(findings, key=lambda finding: order.index(finding.severity)))
 
 
 def study_findings(first_passes: Sequence[FirstPassResult]) -> tuple[Finding, ...]:
-    """Compare the first passes of an examination."""
-    findings = []
-    by_state = {one.state: one for one in first_passes}
-    if State.REST in by_state and State.STRESS in by_state:
-        rest, stress = by_state[State.REST], by_state[State.STRESS]
-        if _median_flow(stress.segments) < _median_flow(rest.segments):
-            findings.append(
-                Finding(
-                    code="stress-below-rest",
-                    severity=Severity.WARNING,
-                    sentence="Median stress flow is below rest flow: no response to the stressor, "
-                    "or rest and stress are mixed up.",
-                )
-            )
-    return tuple(findings)
+    """Compare the first passes of an examination whose numbers may be shown."""
+    shown = {one.state: one for one in first_passes if not one.withheld}
+    rest, stress = shown.get(State.REST), shown.get(State.STRESS)
+    if rest is None or stress is None:
+        return ()
+    if not _median_flow(stress.segments) < _median_flow(rest.segments):
+        return ()
+    return (
+        Finding(
+            code="stress-below-rest",
+            severity=Severity.WARNING,
+            sentence="Median stress flow is below rest flow: no response to the stressor, or rest "
+            "and stress are mixed up.",
+        ),
+    )
 
 
 def _physics_findings(first_pass: FirstPass) -> list[Finding]:

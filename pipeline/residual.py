@@ -114,8 +114,8 @@ def _dark_signal(signal: FloatArray, n_frames: int, excess: float) -> float:
 def residual(baseline: Baseline, native: Baseline, physics: Physics) -> Residual:
     """Concentration that explains the rise of the baseline over the native one.
 
-    Both first passes must share sequence, slices and scaling; `is_plausible` tells whether blood
-    and wall agree about it.
+    Both first passes must share sequence, slices and scaling; where they do not, blood and wall
+    disagree about it (`Residual.disagreement`).
     """
     here, there = _same_slices(baseline, native)
     rises = np.array(

@@ -46,47 +46,40 @@ def true_slice(first_pass, truth, number) -> SliceResult:
     )
 
 
-def true_result(study: PerfusionStudy, phantom: PhantomStudy) -> PerfusionResult:
-    """The whole study's result, as if the analysis were perfect."""
-    results = []
-    for first_pass in study.first_passes:
-        [truth] = [one for one in phantom.truth.first_passes if one.state is first_pass.state]
-        results.append(
-            FirstPassResult(
-                label=first_pass.label,
-                state=first_pass.state,
-                slices=tuple(
-                    true_slice(first_pass, truth, number)
-                    for number in range(len(first_pass.slices))
-                ),
-                input_function=truth.input_function,
-                segments=tuple(
-                    SegmentFlow(
-                        segment=segment,
-                        mbf_ml_min_g=flow,
-                        mbf_sd_ml_min_g=0.1,
-                        mbf_pixel_median_ml_min_g=flow,
-                        n_pixels=50,
-                        status=FitStatus.CONVERGED,
-                    )
-                    for segment, flow in sorted(truth.segment_mbf_ml_min_g.items())
-                ),
-                model="btex",
-                physics=first_pass.physics,
-                used=first_pass.physics,
-            )
-        )
-    flows = {state: _flows(phantom, state) for state in (State.REST, State.STRESS)}
-    both = sorted(flows[State.REST].keys() & flows[State.STRESS].keys())
-    return PerfusionResult(
-        first_passes=tuple(results),
-        reserve=tuple(
-            SegmentReserve(segment=one, mpr=flows[State.STRESS][one] / flows[State.REST][one])
-            for one in both
+def true_first_pass(first_pass, truth) -> FirstPassResult:
+    """A first pass's result, as if the analysis were perfect."""
+    return FirstPassResult(
+        label=first_pass.label,
+        state=first_pass.state,
+        slices=tuple(
+            true_slice(first_pass, truth, number) for number in range(len(first_pass.slices))
         ),
+        input_function=truth.input_function,
+        segments=tuple(
+            SegmentFlow(
+                segment=segment,
+                mbf_ml_min_g=flow,
+                mbf_sd_ml_min_g=0.1,
+                mbf_pixel_median_ml_min_g=flow,
+                n_pixels=50,
+                status=FitStatus.CONVERGED,
+            )
+            for segment, flow in sorted(truth.segment_mbf_ml_min_g.items())
+        ),
+        model="btex",
+        physics=first_pass.physics,
+        used=first_pass.physics,
     )
 
 
-def _flows(phantom: PhantomStudy, state: State) -> dict[int, float]:
-    [truth] = [one for one in phantom.truth.first_passes if one.state is state]
-    return truth.segment_mbf_ml_min_g
+def true_result(study: PerfusionStudy, phantom: PhantomStudy) -> PerfusionResult:
+    """The whole study's result, as if the analysis were perfect."""
+    truths = {one.state: one for one in phantom.truth.first_passes}
+    rest, stress = (truths[state].segment_mbf_ml_min_g for state in (State.REST, State.STRESS))
+    return PerfusionResult(
+        first_passes=tuple(true_first_pass(one, truths[one.state]) for one in study.first_passes),
+        reserve=tuple(
+            SegmentReserve(segment=one, mpr=stress[one] / rest[one])
+            for one in sorted(rest.keys() & stress.keys())
+        ),
+    )
