@@ -17,8 +17,8 @@ from pipeline.study import BoolArray, FloatArray
 _MARGIN_MM = 15.0
 _THINNEST_MM = 3.0
 _SPUR_MM = 8.0
-_STEPS = ((1, 0), (-1, 0), (0, 1), (0, -1))
 _SMALLEST_POOL_CM2 = 0.3
+_ON_THE_LINE = 1e-6
 _CERTAIN_SD = 0.5
 """Largest SD that probabilities can have: half of the copies say yes, half say no."""
 
@@ -109,11 +109,11 @@ def _hull(mask: BoolArray) -> BoolArray:
     pixels = np.argwhere(mask)
     if len(pixels) < 3:
         return mask
-    corners = np.concatenate([pixels + np.array(step) / 2 for step in _STEPS])
-    equations = ConvexHull(corners).equations
+    # Through the pixels' middles: round their corners it would grow by a third of a pixel.
+    equations = ConvexHull(pixels, qhull_options="QJ").equations
     places = np.moveaxis(np.indices(mask.shape), 0, -1)
     inside: BoolArray = np.asarray(
-        (places @ equations[:, :2].T + equations[:, 2] <= 0).all(axis=-1)
+        (places @ equations[:, :2].T + equations[:, 2] <= _ON_THE_LINE).all(axis=-1)
     )
     return inside
 

@@ -33,6 +33,13 @@ _CLOSED_SHARE, _MOST_CLOSED = 0.6, 0.5
 """So many of the blurred cavities are closed by muscle, by up to so much of their radius."""
 _WAVES = (1.0, 0.7, 0.6, 0.6, 0.4, 0.3)
 """How uneven they are closed, by order round the circle."""
+_VISIBLY_BLURRED = (0.6, 1.2)
+"""SD from which on that begins to be so, and is; in pixels of the grid. The widest pixels that are
+in use look like the first one."""
+_CLOSED_SHARE, _MOST_CLOSED = 0.6, 0.5
+"""So many of the blurred cavities are closed by muscle, by up to so much of their radius."""
+_WAVES = (1.0, 0.7, 0.6, 0.6, 0.4, 0.3)
+"""How uneven they are closed, by order round the circle."""
 _VISIBLY_BLURRED = 0.6
 """SD from which on that is so, in pixels of the grid."""
 
@@ -273,7 +280,8 @@ def _warp_frames(frames: Tensor, places: Tensor) -> Tensor:
 
 def _as_drawn(shares: Tensor, width: Tensor) -> Tensor:
     """Classes as people draw them: wall where there is little else, next to it what prevails."""
-    needed = 0.5 + (_WHOLLY_WALL - 0.5) * (width / _VISIBLY_BLURRED).clamp(max=1)
+    first, last = _VISIBLY_BLURRED
+    needed = 0.5 + (_WHOLLY_WALL - 0.5) * ((width - first) / (last - first)).clamp(0, 1)
     # A thin wall is nowhere whole: there the edge is measured against what it reaches nearby.
     reached = functional.max_pool2d(shares[:, _MYOCARDIUM], 7, stride=1, padding=3).clamp_min(0.3)
     whole = shares[:, _MYOCARDIUM] / reached
