@@ -29,10 +29,6 @@ _WHOLLY_WALL = 0.9
 """People leave out of the wall what is visibly mixed with blood or lung: on real, blurred series
 experts' outlines lie where nine tenths of the signal are the wall's, or more. Where nothing is
 blurred, the edge is where it is half wall, as in the phantom's truth."""
-_CLOSED_SHARE, _MOST_CLOSED = 0.6, 0.5
-"""So many of the blurred cavities are closed by muscle, by up to so much of their radius."""
-_WAVES = (1.0, 0.7, 0.6, 0.6, 0.4, 0.3)
-"""How uneven they are closed, by order round the circle."""
 _VISIBLY_BLURRED = (0.6, 1.2)
 """SD from which on that begins to be so, and is; in pixels of the grid. The widest pixels that are
 in use look like the first one."""
@@ -40,8 +36,6 @@ _CLOSED_SHARE, _MOST_CLOSED = 0.6, 0.5
 """So many of the blurred cavities are closed by muscle, by up to so much of their radius."""
 _WAVES = (1.0, 0.7, 0.6, 0.6, 0.4, 0.3)
 """How uneven they are closed, by order round the circle."""
-_VISIBLY_BLURRED = 0.6
-"""SD from which on that is so, in pixels of the grid."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
