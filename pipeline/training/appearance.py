@@ -32,6 +32,8 @@ blurred, the edge is where it is half wall, as in the phantom's truth."""
 _VISIBLY_BLURRED = (0.6, 1.2)
 """SD from which on that begins to be so, and is; in pixels of the grid. The widest pixels that are
 in use look like the first one."""
+_THINNEST = 0.3
+"""Share of wall below which there is none, however thin it may be."""
 _CLOSED_SHARE, _MOST_CLOSED = 0.6, 0.5
 """So many of the blurred cavities are closed by muscle, by up to so much of their radius."""
 _WAVES = (1.0, 0.7, 0.6, 0.6, 0.4, 0.3)
@@ -275,12 +277,12 @@ def _warp_frames(frames: Tensor, places: Tensor) -> Tensor:
 def _as_drawn(shares: Tensor, width: Tensor) -> Tensor:
     """Classes as people draw them: wall where there is little else, next to it what prevails."""
     first, last = _VISIBLY_BLURRED
-    needed = 0.5 + (_WHOLLY_WALL - 0.5) * ((width - first) / (last - first)).clamp(0, 1)
-    # A thin wall is nowhere whole: there the edge is measured against what it reaches nearby.
-    reached = functional.max_pool2d(shares[:, _MYOCARDIUM], 7, stride=1, padding=3).clamp_min(0.3)
-    whole = shares[:, _MYOCARDIUM] / reached
-    needed = needed[:, None, None]
-    wall = ((whole - needed) / (2 * (1 - needed)) + 0.5).clamp(0, 1)
+    visible = ((width - first) / (last - first)).clamp(0, 1)[:, None, None]
+    needed = 0.5 + (_WHOLLY_WALL - 0.5) * visible
+    # A thin wall is nowhere whole once blurred: then what it reaches nearby counts as whole.
+    reached = functional.max_pool2d(shares[:, _MYOCARDIUM], 7, stride=1, padding=3)
+    whole = shares[:, _MYOCARDIUM] / torch.lerp(torch.ones_like(reached), reached.clamp_min(_THINNEST), visible)
+    wall = ((whole.clamp(0, 1) - needed) / (2 * (1 - needed)) + 0.5).clamp(0, 1)
     drawn = shares.clamp_min(0) ** 2  # sharper, since blur has mixed more than one pixel
     drawn[:, _MYOCARDIUM] = 0
     drawn = drawn / drawn.sum(dim=1, keepdim=True).clamp_min(1e-6) * (1 - wall)[:, None]

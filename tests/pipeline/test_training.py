@@ -52,14 +52,21 @@ def test_what_the_network_sees_is_finite_and_labelled_on_its_grid(stored):
 
 
 def test_what_is_left_sharp_is_outlined_where_it_is_half_wall_and_what_is_blurred_further_in():
-    across = torch.linspace(0, 1, 101).view(1, 1, 1, -1)
+    across = torch.cat([torch.linspace(0, 1, 101), torch.ones(10)]).view(1, 1, 1, -1)
+    steep = across[..., ::20]  # a wall is whole within a few pixels of its edge
+    shares = torch.cat([1 - steep, steep, 0 * steep, 0 * steep], dim=1)
+    walls = [_as_drawn(shares, torch.tensor([width]))[0, 1, 0] for width in (0.0, 1.5)]
+    torch.testing.assert_close(walls[0], steep[0, 0, 0])
+    assert walls[1][steep[0, 0, 0] < 0.75].max() == 0
+    assert walls[1][-1] == 1
+
+
+def test_a_thin_wall_that_is_blurred_is_still_a_closed_wall():
+    across = torch.tensor([0.0, 0.05, 0.25, 0.5, 0.25, 0.05, 0.0]).expand(7, 7)[None, None]
     shares = torch.cat([1 - across, across, 0 * across, 0 * across], dim=1)
-    at_half = {}
-    for width in (0.0, 1.5):
-        drawn = _as_drawn(shares, torch.tensor([width]))
-        at_half[width] = float(across[drawn[:, 1:2] > 0.5].min())
-    assert at_half[0.0] == pytest.approx(0.5, abs=0.02)
-    assert at_half[1.5] == pytest.approx(0.8, abs=0.02)
+    wall = _as_drawn(shares, torch.tensor([1.5]))[0, 1]
+    assert (wall[:, 3] == 1).all()
+    assert (wall[:, [0, 1, 2, 4, 5, 6]] == 0).all()
 
 
 def test_nothing_tells_muscles_in_the_pool_from_the_wall_beside_them(monkeypatch):
