@@ -34,8 +34,10 @@ _VISIBLY_BLURRED = (0.6, 1.2)
 in use look like the first one."""
 _THINNEST = 0.3
 """Share of wall below which there is none, however thin it may be."""
-_CLOSED_SHARE, _MOST_CLOSED = 0.6, 0.5
-"""So many of the blurred cavities are closed by muscle, by up to so much of their radius."""
+_CLOSED_SHARE = (0.35, 0.6)
+"""So many of the sharp and of the other cavities are closed by muscle,"""
+_MOST_CLOSED = 0.5
+"""by up to so much of their radius."""
 _WAVES = (1.0, 0.7, 0.6, 0.6, 0.4, 0.3)
 """How uneven they are closed, by order round the circle."""
 
@@ -73,8 +75,8 @@ class Randomiser:
         shares = torch.cat([1 - warped[:, :3].sum(dim=1, keepdim=True), warped[:, :3]], dim=1)
         width, sharp = self._blur_width(len(series))
         series = self._contrast(series, shares)
-        filled = self._muscles(self._systole(series, shares), shares)
-        series = torch.where(sharp[:, None, None, None], series, filled)
+        series = self._systole(series, shares, sharp)
+        series = torch.where(sharp[:, None, None, None], series, self._muscles(series, shares))
         series = self._surroundings(series, shares)
         series = self._border(series, shares)
         series = self._scanner(_blur(series, width))
@@ -154,10 +156,11 @@ class Randomiser:
         stored_half_mm = (STORED_SIDE - 1) / 2 * SPACING_MM
         return still / stored_half_mm, jittered / stored_half_mm
 
-    def _systole(self, series: Tensor, shares: Tensor) -> Tensor:
+    def _systole(self, series: Tensor, shares: Tensor, sharp: Tensor) -> Tensor:
         """Press the muscles of some cavities against the wall, outlines unchanged."""
         n = len(series)
-        mean = self._uniform(n, high=_MOST_CLOSED) * (self._uniform(n) < _CLOSED_SHARE)
+        chance = torch.where(sharp, _CLOSED_SHARE[0], _CLOSED_SHARE[1])
+        mean = self._uniform(n, high=_MOST_CLOSED) * (self._uniform(n) < chance)
         waves = 0.4 * self._normal(n, len(_WAVES), 2) * torch.as_tensor(_WAVES)[:, None]
         return close_cavity(
             series,
