@@ -15,6 +15,7 @@ from pipeline.errors import PipelineError
 from pipeline.input_function import input_function
 from pipeline.input_motion import held_still
 from pipeline.maps import low_flow_share
+from pipeline.measured import measured_wall
 from pipeline.native_t1 import (
     NativeT1,
     Outline,
@@ -285,7 +286,9 @@ def _burden(
         return
     limit = settings.ischaemic_mbf_ml_min_g
     if limit is not None:
-        maps = [(one.maps, one.regions.myocardium) for one in stress.slices]
+        maps = [
+            (one.maps, measured_wall(one.regions, one.geometry.spacing_mm)) for one in stress.slices
+        ]
         share = low_flow_share(maps, limit)
         if isfinite(share):
             yield Burden(by=BurdenBy.STRESS_FLOW, threshold=limit, share=share)

@@ -83,16 +83,6 @@ def flow_maps(mask: BoolArray, fit: Fitted) -> FlowMaps:
     )
 
 
-def inner_pixels(myocardium: BoolArray) -> BoolArray:
-    """Which pixels of the wall [pixel] have only wall around them, in the order of ``[mask]``.
-
-    The signal of the cavity reaches half a pixel into the wall, and an early bright fraction of
-    blood in a curve is read as a low flow with a large blood volume.
-    """
-    inner: BoolArray = ndimage.binary_erosion(myocardium)[myocardium]
-    return inner
-
-
 def outer_half(regions: Regions, spacing_mm: tuple[float, float]) -> BoolArray:
     """Which pixels of the wall [pixel] lie in its outer half, in the order of ``[mask]``.
 
@@ -128,19 +118,18 @@ def low_flow_share(
     Parameters
     ----------
     slices
-        Maps and myocardium of each slice. The rim of the wall, which reads too low because it holds
-        blood, does not count where there is wall without it. A pixel counts by the median of itself
-        and its neighbours: noise alone puts pixels of healthy wall under a threshold.
+        Maps and measured wall of each slice. The edges of the wall, which read too low because they
+        hold blood, do not count where there is wall without them. A pixel counts by the median of
+        itself and its neighbours: noise alone puts pixels of healthy wall under a threshold.
     """
-    flows = [_inner_flows(one, myocardium) for one, myocardium in slices]
+    flows = [_inner_flows(one, inner) for one, inner in slices]
     values = np.concatenate([np.empty(0), *flows])
     return float(np.mean(values < threshold_ml_min_g)) if values.size else float("nan")
 
 
-def _inner_flows(maps: FlowMaps, myocardium: BoolArray) -> FloatArray:
-    measured = myocardium & np.isin(maps.status, MEASURED)
-    inner = measured & ndimage.binary_erosion(myocardium)
-    counted = inner if inner.any() else measured
+def _inner_flows(maps: FlowMaps, inner: BoolArray) -> FloatArray:
+    fitted = np.isin(maps.status, MEASURED)
+    counted = fitted & inner if (fitted & inner).any() else fitted
     known = np.pad(np.where(counted, maps.mbf_ml_min_g, np.nan), 1, constant_values=np.nan)
     around = np.lib.stride_tricks.sliding_window_view(known, (3, 3))[counted]
     flows: FloatArray = np.nanmedian(around.reshape(-1, 9), axis=1)
@@ -159,7 +148,7 @@ def segment_curves(
     segment_of_pixel
         ``sectors[mask]``: AHA number, 0 for none, [pixel].
     inner
-        Pixels that are used where a segment has enough of them [pixel] (`inner_pixels`).
+        Pixels that are used where a segment has enough of them [pixel] (`measured_wall`).
     """
     usable = np.isfinite(curves_mmol_l).all(axis=1)
     preferred = usable if inner is None else usable & inner

@@ -13,12 +13,12 @@ from pipeline.maps import (
     flow_maps,
     half_flows,
     half_numbers,
-    inner_pixels,
     merge_segments,
     outer_half,
     segment_curves,
     slice_segments,
 )
+from pipeline.measured import measured_wall
 from pipeline.outline import Anatomy
 from pipeline.passage import right_arrival_s
 from pipeline.residual import Residual
@@ -122,8 +122,9 @@ def _curves(
         origin=(float(row), float(column)),
     )
     segment_of_pixel = anatomy.sectors[mask]
-    outer = outer_half(anatomy.regions, anatomy.source.geometry.spacing_mm)
-    inner = inner_pixels(mask)
+    spacing_mm = anatomy.source.geometry.spacing_mm
+    outer = outer_half(anatomy.regions, spacing_mm)
+    inner = measured_wall(anatomy.regions, spacing_mm)[mask]
     return _Curves(
         anatomy=anatomy,
         pixels_mmol_l=pixels,

@@ -19,6 +19,7 @@ _ROWS = {
     "peak_frames": "peak LV frame error, frames",
     "box_dice": "heart box Dice",
     "myocardium_dice": "myocardium Dice",
+    "measured_dice": "measured wall Dice",
     "lv_pool_dice": "LV pool Dice",
     "rv_pool_dice": "RV pool Dice",
     "anterior_mm": "anterior insertion point, mm",

@@ -284,7 +284,9 @@ def _as_drawn(shares: Tensor, width: Tensor) -> Tensor:
     needed = 0.5 + (_WHOLLY_WALL - 0.5) * visible
     # A thin wall is nowhere whole once blurred: then what it reaches nearby counts as whole.
     reached = functional.max_pool2d(shares[:, _MYOCARDIUM], 7, stride=1, padding=3)
-    whole = shares[:, _MYOCARDIUM] / torch.lerp(torch.ones_like(reached), reached.clamp_min(_THINNEST), visible)
+    whole = shares[:, _MYOCARDIUM] / torch.lerp(
+        torch.ones_like(reached), reached.clamp_min(_THINNEST), visible
+    )
     wall = ((whole.clamp(0, 1) - needed) / (2 * (1 - needed)) + 0.5).clamp(0, 1)
     drawn = shares.clamp_min(0) ** 2  # sharper, since blur has mixed more than one pixel
     drawn[:, _MYOCARDIUM] = 0

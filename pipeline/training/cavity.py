@@ -1,8 +1,9 @@
 """What fills the cavity besides blood: walls that close round it, as at the end of systole.
 
-Where papillary muscles and trabeculae are pressed against the wall, no signal tells them from it:
+Where papillary muscles and trabeculae are pressed against the wall, no signal tells them apart:
 people outline the ventricle by its shape. To teach that, the picture is drawn inwards round the
-pool while the outlines stay. Painted muscle would have an edge to be found; stretched wall has none.
+pool while the outlines stay. Painted muscle would have an edge to be found, stretched wall has
+none.
 """
 
 import math

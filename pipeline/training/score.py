@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.errors import PipelineError
 from pipeline.landmarks import insertion_points
 from pipeline.locate import heart_box
+from pipeline.measured import measured_wall
 from pipeline.motion import align
 from pipeline.networks import AnatomyNetwork
 from pipeline.peak import peak_lv_frame
@@ -30,6 +31,9 @@ class Score:
     """Absolute error of the peak frame."""
     box_dice: float = np.nan
     myocardium_dice: float = np.nan
+    measured_dice: float = np.nan
+    """Of the part of the wall that flow is measured in: against that part of the true wall, or
+    against an expert's outline for quantification, which leaves out the wall's edges likewise."""
     lv_pool_dice: float = np.nan
     rv_pool_dice: float = np.nan
     anterior_mm: float = np.nan
@@ -46,6 +50,7 @@ class Score:
 HIGHER_IS_BETTER = {
     "box_dice",
     "myocardium_dice",
+    "measured_dice",
     "lv_pool_dice",
     "rv_pool_dice",
     "sector_share",
@@ -125,6 +130,7 @@ def score_outlines(
         found["predicted_dice"] = _known(regions.predicted_dice)
         for name, mask in expert.items():
             found[f"{name}_dice"] = dice(getattr(regions, name), mask)
+        found["measured_dice"] = dice(measured_wall(regions, spacing_mm), expert["myocardium"])
     except PipelineError:
         found["failed"] = 1.0
     return Score(**found)
@@ -178,6 +184,9 @@ def _run(
     regions = segment(aligned.frames, source.time_s, box, spacing, network)
     found["predicted_dice"] = _known(regions.predicted_dice)
     found["myocardium_dice"] = dice(regions.myocardium, truth.regions.myocardium)
+    found["measured_dice"] = dice(
+        measured_wall(regions, spacing), measured_wall(truth.regions, spacing)
+    )
     found["lv_pool_dice"] = dice(regions.lv_pool, truth.regions.lv_pool)
     found["rv_pool_dice"] = dice(regions.rv_pool, truth.regions.rv_pool)
     _score_points(regions, source, truth, found)

@@ -3,6 +3,7 @@ import pytest
 
 from pipeline import maps
 from pipeline.fit import FlowFit
+from pipeline.measured import measured_wall
 from pipeline.result import FitStatus, Regions
 
 
@@ -71,8 +72,9 @@ def test_table_is_ordered_by_segment():
 
 
 def test_segment_curve_leaves_the_rim_out_where_enough_of_the_wall_remains():
-    wall = np.ones((6, 6), dtype=bool)
-    inner = maps.inner_pixels(wall)
+    inner = np.zeros((6, 6), dtype=bool)
+    inner[1:-1, 1:-1] = True
+    inner = inner.ravel()
     curves = np.where(inner[:, None], 1.0, 50.0) * np.ones((36, 3))
     found = maps.segment_curves(curves, np.full(36, 5), inner)
     np.testing.assert_allclose(found.curves_mmol_l, np.ones((1, 3)))
@@ -80,8 +82,8 @@ def test_segment_curve_leaves_the_rim_out_where_enough_of_the_wall_remains():
 
 
 def test_thin_wall_keeps_its_rim():
-    wall = np.ones((2, 10), dtype=bool)
-    found = maps.segment_curves(np.ones((20, 3)), np.full(20, 5), maps.inner_pixels(wall))
+    nothing_inner = np.zeros(20, dtype=bool)
+    found = maps.segment_curves(np.ones((20, 3)), np.full(20, 5), nothing_inner)
     assert found.n_pixels == (20,)
 
 
@@ -116,13 +118,14 @@ def test_a_half_without_a_fit_to_go_by_has_no_flow():
 def test_low_flow_share_counts_fitted_pixels_without_the_rim():
     _, regions = ring()
     myocardium = regions.myocardium
-    inner = maps.inner_pixels(myocardium)
+    measured = measured_wall(regions, (1.5, 1.5))
+    inner = measured[myocardium]
     flow = np.where(inner, 3.0, 0.5)  # blood in the rim
     left = np.nonzero(myocardium)[1] < 20
     flow[left & inner] = 1.0
     flow[:5] = np.nan
     found = maps.flow_maps(myocardium, fit_of(flow))
-    share = maps.low_flow_share([(found, myocardium)], 2.0)
+    share = maps.low_flow_share([(found, measured)], 2.0)
     assert share == pytest.approx(np.mean(left[inner]), abs=0.02)
     assert np.isnan(maps.low_flow_share([], 2.0))
 
