@@ -9,14 +9,13 @@ import numpy as np
 from scipy import ndimage
 
 from pipeline.enhancement import Candidate, ventricle_candidates
+from pipeline.errors import NoBolusError, TooFewFramesError
 from pipeline.networks import CLASSES, AnatomyNetwork
+from pipeline.peak import peak_lv_frame
 from pipeline.study import BoolArray, FloatArray, IntArray
 
 MYOCARDIUM, LV_POOL, RV_POOL = (CLASSES.index(name) for name in CLASSES[1:])
-_FIRST_PASS_S = 15.0
-"""From half the rise of the left ventricle; recirculation comes later."""
-_SMOOTHING_FRAMES = 1.0
-"""Saturated curves are flat at the top; which of their frames is brightest is noise."""
+MINIMUM_FRAMES = 8
 _PLAUSIBLE_CM2 = 2.0
 _MINIMUM_PLAUSIBILITY = 0.1
 _FILLING_WEIGHT = 0.2
@@ -34,14 +33,26 @@ class Heart:
     labels: IntArray
     """Index into `CLASSES` [row, column]."""
 
+    @property
+    def left(self) -> BoolArray:
+        """Left ventricle with its wall [row, column]."""
+        left: BoolArray = (self.labels == MYOCARDIUM) | (self.labels == LV_POOL)
+        return left
+
+    @property
+    def right(self) -> BoolArray:
+        """Pool of the right ventricle [row, column]."""
+        right: BoolArray = self.labels == RV_POOL
+        return right
+
 
 def find_heart(
     frames: FloatArray,
     time_s: FloatArray,
     spacing_mm: tuple[float, float],
     network: AnatomyNetwork,
-) -> Heart | None:
-    """Find the heart in a series that need not be aligned; None where there is none.
+) -> Heart:
+    """Find the heart in a series that need not be aligned.
 
     Parameters
     ----------
@@ -51,25 +62,36 @@ def find_heart(
         Between rows, between columns.
     network
         Tells left ventricles from what only fills like one.
+
+    Raises
+    ------
+    TooFewFramesError
+        A first pass does not fit into so few frames.
+    NoBolusError
+        No blood pool that enhances like a left ventricle and has a wall round it.
     """
+    if len(frames) < MINIMUM_FRAMES:
+        raise TooFewFramesError(f"{len(frames)} frames are too few for a first pass")
     best: Heart | None = None
     best_plausibility = _MINIMUM_PLAUSIBILITY
     for candidate in ventricle_candidates(frames, time_s, spacing_mm):
         if candidate.score**_FILLING_WEIGHT <= best_plausibility:
             break  # they are sorted: none of the others can be likelier
-        peak = _first_peak(frames, time_s, candidate)
+        peak = peak_lv_frame(frames, time_s, candidate.core, candidate.arrival_s)
         if peak is None:
             continue
         rows, columns = np.nonzero(candidate.core)
         centre = float(rows.mean()), float(columns.mean())
         classes = network.look(frames, time_s, float(time_s[peak]), centre, spacing_mm)
-        labels = np.where(np.isnan(classes[0]), 0, np.nan_to_num(classes).argmax(axis=0))
+        labels = likeliest(classes)
         plausibility = _plausibility(classes, labels, candidate, spacing_mm)
         plausibility *= candidate.score**_FILLING_WEIGHT
         if plausibility > best_plausibility:
             labels = _around(labels, candidate.core)
-            best = Heart(peak_frame=peak, centre=_middle(labels), labels=labels)
+            best = Heart(peak_frame=peak, centre=middle(labels > 0), labels=labels)
             best_plausibility = plausibility
+    if best is None:
+        raise NoBolusError("no contrast agent was seen to pass through the left ventricle")
     return best
 
 
@@ -80,18 +102,16 @@ def _around(labels: IntArray, core: BoolArray) -> IntArray:
     return np.where(parts == wanted, labels, 0)
 
 
-def _middle(labels: IntArray) -> tuple[float, float]:
-    rows, columns = np.nonzero(labels)
+def likeliest(classes: FloatArray) -> IntArray:
+    """Likeliest of `CLASSES` [row, column]; background where the network saw nothing."""
+    labels: IntArray = np.where(np.isnan(classes[0]), 0, np.nan_to_num(classes).argmax(axis=0))
+    return labels
+
+
+def middle(mask: BoolArray) -> tuple[float, float]:
+    """Middle of the extent of a mask that is not empty, (row, column)."""
+    rows, columns = np.nonzero(mask)
     return float(rows.min() + rows.max()) / 2, float(columns.min() + columns.max()) / 2
-
-
-def _first_peak(frames: FloatArray, time_s: FloatArray, candidate: Candidate) -> int | None:
-    # The brightest part: neither papillary muscles nor, where it moves, the wall.
-    curve = np.percentile(frames[:, candidate.core], 90, axis=1)
-    smooth = ndimage.gaussian_filter1d(curve.astype(float), _SMOOTHING_FRAMES, mode="nearest")
-    since_s = time_s - candidate.arrival_s
-    inside = (since_s >= 0) & (since_s <= _FIRST_PASS_S)
-    return int(np.where(inside, smooth, -np.inf).argmax()) if inside.any() else None
 
 
 def _plausibility(

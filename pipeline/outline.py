@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pipeline.errors import NoHeartError, PipelineError
+from pipeline.heart import find_heart
 from pipeline.landmarks import insertion_points
 from pipeline.locate import heart_box
 from pipeline.motion import align, align_to
 from pipeline.networks import AnatomyNetwork
-from pipeline.peak import peak_lv_frame
 from pipeline.result import (
     AlignedSeries,
     Box,
@@ -79,13 +79,13 @@ def outline_slices(
 def _outline(source: PerfusionSlice, level: SliceLevel, network: AnatomyNetwork) -> Anatomy:
     """Motion compensation and anatomy of one slice."""
     time_s, spacing_mm = source.time_s, source.geometry.spacing_mm
-    peak = peak_lv_frame(source.frames, time_s, spacing_mm, network)
-    box = heart_box(source.frames, time_s, peak, spacing_mm, network)
-    aligned = align(source.frames, time_s, box, peak, spacing_mm)
-    regions = segment(aligned.frames, time_s, box, spacing_mm, network)
+    heart = find_heart(source.frames, time_s, spacing_mm, network)
+    around = heart_box(heart.left, heart.right, spacing_mm)
+    aligned = align(source.frames, time_s, around, heart.peak_frame, spacing_mm)
+    regions = segment(aligned.frames, time_s, heart, spacing_mm, network)
     slope = shading_slope(aligned, regions, time_s)
     if source.proton_density is not None:
-        density, moved_mm = align_to(source.proton_density, aligned, box, spacing_mm)
+        density, moved_mm = align_to(source.proton_density, aligned, around, spacing_mm)
         source = replace(source, proton_density=without_shading(density, moved_mm, slope))
     unshaded = without_shading(aligned.frames, aligned.bulk_displacement_mm, slope)
     aligned = replace(aligned, frames=unshaded)
@@ -93,8 +93,8 @@ def _outline(source: PerfusionSlice, level: SliceLevel, network: AnatomyNetwork)
     return Anatomy(
         source=source,
         level=level,
-        peak_lv_frame=peak,
-        box=box,
+        peak_lv_frame=heart.peak_frame,
+        box=heart_box(regions.myocardium | regions.lv_pool, regions.rv_pool, spacing_mm),
         aligned=aligned,
         regions=regions,
         insertion_points=points,

@@ -1,19 +1,19 @@
 """The frame in which the left ventricle is brightest during the first pass."""
 
-from pipeline.errors import NoBolusError, TooFewFramesError
-from pipeline.heart import find_heart
-from pipeline.networks import AnatomyNetwork
-from pipeline.study import FloatArray
+import numpy as np
+from scipy import ndimage
 
-MINIMUM_FRAMES = 8
+from pipeline.study import BoolArray, FloatArray
+
+_FIRST_PASS_S = 15.0
+"""From half the rise of the left ventricle; recirculation comes later."""
+_SMOOTHING_FRAMES = 1.0
+"""Saturated curves are flat at the top; which of their frames is brightest is noise."""
 
 
 def peak_lv_frame(
-    frames: FloatArray,
-    time_s: FloatArray,
-    spacing_mm: tuple[float, float],
-    network: AnatomyNetwork,
-) -> int:
+    frames: FloatArray, time_s: FloatArray, lv_core: BoolArray, arrival_s: float
+) -> int | None:
     """Find the frame of peak enhancement of the left ventricular blood pool.
 
     Parameters
@@ -21,21 +21,18 @@ def peak_lv_frame(
     frames : [time, row, column]
         One slice, not aligned.
     time_s : [time]
-    spacing_mm
-        Between rows, between columns.
-    network
-        Tells the left ventricle from what only fills like one.
+    lv_core
+        Surely left ventricle [row, column].
+    arrival_s
+        When it reaches half of its rise.
 
-    Raises
-    ------
-    TooFewFramesError
-        A first pass does not fit into so few frames.
-    NoBolusError
-        No blood pool that enhances like a left ventricle.
+    Returns
+    -------
+    None where the series ends before the first pass.
     """
-    if len(frames) < MINIMUM_FRAMES:
-        raise TooFewFramesError(f"{len(frames)} frames are too few for a first pass")
-    heart = find_heart(frames, time_s, spacing_mm, network)
-    if heart is None:
-        raise NoBolusError("no contrast agent was seen to pass through the left ventricle")
-    return heart.peak_frame
+    # The brightest part: neither papillary muscles nor, where it moves, the wall.
+    curve = np.percentile(frames[:, lv_core], 90, axis=1)
+    smooth = ndimage.gaussian_filter1d(curve.astype(float), _SMOOTHING_FRAMES, mode="nearest")
+    since_s = time_s - arrival_s
+    inside = (since_s >= 0) & (since_s <= _FIRST_PASS_S)
+    return int(np.where(inside, smooth, -np.inf).argmax()) if inside.any() else None

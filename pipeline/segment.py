@@ -9,12 +9,11 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 
 from pipeline.errors import NoMyocardiumError
-from pipeline.heart import LV_POOL, MYOCARDIUM, RV_POOL, find_heart
+from pipeline.heart import LV_POOL, MYOCARDIUM, RV_POOL, Heart, likeliest, middle
 from pipeline.networks import AnatomyNetwork
-from pipeline.result import Box, Regions
-from pipeline.study import BoolArray, FloatArray
+from pipeline.result import Regions
+from pipeline.study import BoolArray, FloatArray, IntArray
 
-_MARGIN_MM = 15.0
 _THINNEST_MM = 3.0
 _SPUR_MM = 8.0
 _SMALLEST_POOL_CM2 = 0.3
@@ -26,7 +25,7 @@ _CERTAIN_SD = 0.5
 def segment(
     frames: FloatArray,
     time_s: FloatArray,
-    box: Box,
+    heart: Heart,
     spacing_mm: tuple[float, float],
     network: AnatomyNetwork,
 ) -> Regions:
@@ -37,8 +36,8 @@ def segment(
     frames : [time, row, column]
         Aligned.
     time_s : [time]
-    box
-        Round the heart.
+    heart
+        Roughly where and when, as found before the frames were aligned.
     spacing_mm
         Between rows, between columns.
     network
@@ -49,15 +48,11 @@ def segment(
     NoMyocardiumError
         No left ventricle with a wall round it.
     """
-    box = _grown(box, spacing_mm, (frames.shape[1], frames.shape[2]))
-    inside = frames[:, *box.index]
-    heart = find_heart(inside, time_s, spacing_mm, network)
-    if heart is None:
-        raise NoMyocardiumError("no left ventricle with a wall round it was found in the box")
-    seen = network.predict(
-        inside, time_s, float(time_s[heart.peak_frame]), heart.centre, spacing_mm
-    )
-    labels = np.where(np.isnan(seen.classes[0]), 0, np.nan_to_num(seen.classes).argmax(axis=0))
+    peak_s = float(time_s[heart.peak_frame])
+    look = network.look(frames, time_s, peak_s, heart.centre, spacing_mm)
+    centre = _centre(likeliest(look))
+    seen = network.predict(frames, time_s, peak_s, centre, spacing_mm)
+    labels = likeliest(seen.classes)
     within = ndimage.binary_fill_holes(_largest((labels == MYOCARDIUM) | (labels == LV_POOL)))
     within = _smooth(within, spacing_mm)
     depth_mm = ndimage.distance_transform_edt(np.pad(within, 1), sampling=spacing_mm)[1:-1, 1:-1]
@@ -65,24 +60,21 @@ def segment(
     if pool.sum() * spacing_mm[0] * spacing_mm[1] < 100 * _SMALLEST_POOL_CM2:
         raise NoMyocardiumError("the left ventricular pool could not be outlined")
     return Regions(
-        myocardium=_place(within & ~pool, box, frames),
-        lv_pool=_place(pool, box, frames),
-        rv_pool=_place(_largest((labels == RV_POOL) & ~within), box, frames),
-        uncertainty=_place(np.nan_to_num(seen.disagreement) / _CERTAIN_SD, box, frames),
+        myocardium=within & ~pool,
+        lv_pool=pool,
+        rv_pool=_largest((labels == RV_POOL) & ~within),
+        uncertainty=np.nan_to_num(seen.disagreement) / _CERTAIN_SD,
         predicted_dice=seen.expected_dice,
-        insertion=_place(np.nan_to_num(seen.insertion), box, frames),
+        insertion=np.nan_to_num(seen.insertion),
     )
 
 
-def _grown(box: Box, spacing_mm: tuple[float, float], shape: tuple[int, int]) -> Box:
-    """Add a margin: what surrounds the heart helps to tell where it ends."""
-    rows, columns = (round(_MARGIN_MM / spacing) for spacing in spacing_mm)
-    return Box(
-        row_start=max(box.row_start - rows, 0),
-        row_stop=min(box.row_stop + rows, shape[0]),
-        column_start=max(box.column_start - columns, 0),
-        column_stop=min(box.column_stop + columns, shape[1]),
-    )
+def _centre(labels: IntArray) -> tuple[float, float]:
+    """Middle of the heart, now that it stands still, (row, column)."""
+    left = _largest((labels == MYOCARDIUM) | (labels == LV_POOL))
+    if not left.any():
+        raise NoMyocardiumError("no left ventricle with a wall round it was found")
+    return middle(left | _largest(labels == RV_POOL))
 
 
 def _largest(mask: BoolArray) -> BoolArray:
@@ -116,10 +108,3 @@ def _hull(mask: BoolArray) -> BoolArray:
         (places @ equations[:, :2].T + equations[:, 2] <= _ON_THE_LINE).all(axis=-1)
     )
     return inside
-
-
-def _place(values: FloatArray, box: Box, frames: FloatArray) -> FloatArray:
-    """Put what was found in the box into the whole slice."""
-    whole = np.zeros(frames.shape[1:], values.dtype)
-    whole[box.index] = values
-    return whole

@@ -110,6 +110,7 @@ def _ge(folder: Path, network: "AnatomyNetwork") -> "Score":
             "rv_pool": masks["DXmask"] > 0,
         },
         network,
+        aligned=False,
     )
 
 
@@ -118,7 +119,6 @@ def _development(folder: Path, network: "AnatomyNetwork") -> "list[Score]":
     import numpy as np
     from scipy.ndimage import binary_fill_holes
 
-    from pipeline.result import Box
     from pipeline.training.score import score_outlines
 
     scores = []
@@ -126,9 +126,6 @@ def _development(folder: Path, network: "AnatomyNetwork") -> "list[Score]":
         with np.load(path, allow_pickle=False) as content:
             frames, labels = content["frames"].astype(np.float32), content["labels"]
         wall = labels == 1
-        whole = Box(
-            row_start=0, row_stop=labels.shape[0], column_start=0, column_stop=labels.shape[1]
-        )
         scores.append(
             score_outlines(
                 frames,
@@ -136,7 +133,7 @@ def _development(folder: Path, network: "AnatomyNetwork") -> "list[Score]":
                 (_DEVELOPMENT_SPACING_MM, _DEVELOPMENT_SPACING_MM),
                 {"myocardium": wall, "lv_pool": binary_fill_holes(wall) & ~wall},
                 network,
-                box=whole,
+                aligned=True,
             )
         )
     return scores

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from pipeline.errors import PipelineError
+from pipeline.heart import find_heart
 from pipeline.landmarks import insertion_points
 from pipeline.locate import heart_box
 from pipeline.measured import measured_wall
 from pipeline.motion import align
 from pipeline.networks import AnatomyNetwork
-from pipeline.peak import peak_lv_frame
 from pipeline.phantom import PhantomSettings, SliceTruth, simulate
 from pipeline.result import Box, Regions
 from pipeline.sectors import aha_sectors
@@ -100,7 +100,8 @@ def score_outlines(
     spacing_mm: tuple[float, float],
     expert: Mapping[str, BoolArray],
     network: AnatomyNetwork,
-    box: Box | None = None,
+    *,
+    aligned: bool,
 ) -> Score:
     """Compare a real series with an expert's outlines of one of its frames.
 
@@ -115,18 +116,19 @@ def score_outlines(
         pool is brightest.
     network
         To be scored.
-    box
-        None: to be found, and the frames to be aligned; given: the frames are aligned already.
+    aligned
+        The frames are aligned already.
     """
     found: dict[str, float] = {}
     try:
-        peak = peak_lv_frame(frames, time_s, spacing_mm, network)
-        if box is None:
-            brightest = frames[: peak + _FIRST_PASS_FRAMES, expert["lv_pool"]].mean(axis=1).argmax()
-            found["peak_frames"] = float(abs(peak - int(brightest)))
-            box = heart_box(frames, time_s, peak, spacing_mm, network)
-            frames = align(frames, time_s, box, peak, spacing_mm).frames
-        regions = segment(frames, time_s, box, spacing_mm, network)
+        heart = find_heart(frames, time_s, spacing_mm, network)
+        if not aligned:
+            first_pass = frames[: heart.peak_frame + _FIRST_PASS_FRAMES, expert["lv_pool"]]
+            brightest = int(first_pass.mean(axis=1).argmax())
+            found["peak_frames"] = float(abs(heart.peak_frame - brightest))
+            box = heart_box(heart.left, heart.right, spacing_mm)
+            frames = align(frames, time_s, box, heart.peak_frame, spacing_mm).frames
+        regions = segment(frames, time_s, heart, spacing_mm, network)
         found["predicted_dice"] = _known(regions.predicted_dice)
         for name, mask in expert.items():
             found[f"{name}_dice"] = dice(getattr(regions, name), mask)
@@ -175,13 +177,14 @@ def _run(
 ) -> None:
     """Fill `found` stage by stage, so that what came before a failure is kept."""
     spacing = source.geometry.spacing_mm
-    peak = peak_lv_frame(source.frames, source.time_s, spacing, network)
-    found["peak_frames"] = float(abs(peak - truth.peak_lv_frame))
-    box = heart_box(source.frames, source.time_s, peak, spacing, network)
-    found["box_dice"] = _box_dice(box, truth.box, source.frames.shape[1:])
+    heart = find_heart(source.frames, source.time_s, spacing, network)
+    found["peak_frames"] = float(abs(heart.peak_frame - truth.peak_lv_frame))
+    around = heart_box(heart.left, heart.right, spacing)
     # The truth shows the anatomy of its own reference frame.
-    aligned = align(source.frames, source.time_s, box, truth.reference_frame, spacing)
-    regions = segment(aligned.frames, source.time_s, box, spacing, network)
+    aligned = align(source.frames, source.time_s, around, truth.reference_frame, spacing)
+    regions = segment(aligned.frames, source.time_s, heart, spacing, network)
+    box = heart_box(regions.myocardium | regions.lv_pool, regions.rv_pool, spacing)
+    found["box_dice"] = _box_dice(box, truth.box, source.frames.shape[1:])
     found["predicted_dice"] = _known(regions.predicted_dice)
     found["myocardium_dice"] = dice(regions.myocardium, truth.regions.myocardium)
     found["measured_dice"] = dice(

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from pipeline.errors import NoBolusError, NoHeartError, TooFewFramesError
+from pipeline.errors import NoBolusError, TooFewFramesError
+from pipeline.heart import find_heart
 from pipeline.locate import heart_box
-from pipeline.peak import peak_lv_frame
 from tests.short_axis import SPACING_MM, draw
 
 
@@ -24,37 +24,49 @@ def box_dice(box, mask):
 @pytest.mark.parametrize("rotation_deg", [0, 90, 200])
 def test_the_peak_frame_is_that_of_the_left_ventricle(rotation_deg, network):
     drawn = draw(rotation_deg=rotation_deg)
-    assert (
-        abs(peak_lv_frame(drawn.frames, drawn.time_s, SPACING_MM, network) - drawn.peak_frame) <= 1
+    found = find_heart(drawn.frames, drawn.time_s, SPACING_MM, network)
+    assert abs(found.peak_frame - drawn.peak_frame) <= 1
+
+
+def test_the_scale_of_the_signal_changes_neither_peak_nor_place(network):
+    small, large = (
+        find_heart(drawn.frames, drawn.time_s, SPACING_MM, network)
+        for drawn in (draw(), draw(scale=1000.0))
     )
-
-
-def test_the_scale_of_the_signal_changes_neither_peak_nor_box(network):
-    small, large = draw(), draw(scale=1000.0)
-    frame = peak_lv_frame(small.frames, small.time_s, SPACING_MM, network)
-    assert frame == peak_lv_frame(large.frames, large.time_s, SPACING_MM, network)
-    box = heart_box(small.frames, small.time_s, frame, SPACING_MM, network)
-    assert box == heart_box(large.frames, large.time_s, frame, SPACING_MM, network)
+    assert small.peak_frame == large.peak_frame
+    assert small.centre == large.centre
 
 
 @pytest.mark.parametrize("rotation_deg", [0, 135])
 def test_the_box_is_that_of_both_ventricles(rotation_deg, network):
     drawn = draw(rotation_deg=rotation_deg)
-    box = heart_box(drawn.frames, drawn.time_s, drawn.peak_frame, SPACING_MM, network)
-    heart = drawn.myocardium | drawn.lv_pool | drawn.rv_pool
-    assert box_dice(box, heart) > 0.9
+    found = find_heart(drawn.frames, drawn.time_s, SPACING_MM, network)
+    box = heart_box(found.left, found.right, SPACING_MM)
+    assert box_dice(box, drawn.myocardium | drawn.lv_pool | drawn.rv_pool) > 0.9
 
 
-def test_a_series_without_contrast_agent_has_no_peak(network):
-    drawn = draw(noise=0.0)
-    still = np.repeat(drawn.frames[:1], 30, axis=0)
+def test_the_box_leaves_room_for_the_wall_of_the_right_ventricle():
+    left, right = np.zeros((2, 40, 60), dtype=bool)
+    left[10:30, 30:50] = True
+    right[12:28, 10:30] = True
+    box = heart_box(left, right, (1.0, 1.5))
+    assert (box.row_start, box.row_stop, box.column_start, box.column_stop) == (9, 31, 8, 50)
+
+
+def test_the_box_of_a_slice_without_a_right_ventricle_is_that_of_the_left():
+    left = np.zeros((40, 60), dtype=bool)
+    left[10:30, 30:50] = True
+    box = heart_box(left, np.zeros_like(left), (1.0, 1.0))
+    assert (box.row_start, box.row_stop, box.column_start, box.column_stop) == (10, 30, 30, 50)
+
+
+def test_a_series_without_contrast_agent_has_no_heart(network):
+    still = np.repeat(draw(noise=0.0).frames[:1], 30, axis=0)
     with pytest.raises(NoBolusError):
-        peak_lv_frame(still, np.arange(30.0), SPACING_MM, network)
-    with pytest.raises(NoHeartError):
-        heart_box(still, np.arange(30.0), 10, SPACING_MM, network)
+        find_heart(still, np.arange(30.0), SPACING_MM, network)
 
 
 def test_a_handful_of_frames_is_too_few(network):
     drawn = draw()
     with pytest.raises(TooFewFramesError):
-        peak_lv_frame(drawn.frames[:5], drawn.time_s[:5], SPACING_MM, network)
+        find_heart(drawn.frames[:5], drawn.time_s[:5], SPACING_MM, network)
