@@ -34,9 +34,9 @@ _VISIBLY_BLURRED = (0.6, 1.2)
 in use look like the first one."""
 _THINNEST = 0.3
 """Share of wall below which there is none, however thin it may be."""
-_CLOSED_SHARE = (0.35, 0.6)
+_CLOSED_SHARE = (0.5, 0.7)
 """So many of the sharp and of the other cavities are closed by muscle,"""
-_MOST_CLOSED = 0.5
+_MOST_CLOSED = 0.55
 """by up to so much of their radius."""
 _WAVES = (1.0, 0.7, 0.6, 0.6, 0.4, 0.3)
 """How uneven they are closed, by order round the circle."""
