@@ -15,7 +15,7 @@ from node.dicom_read.slices import SliceReader
 from node.dicom_read.sources import FirstPassSource, SliceSource, UnknownPhysicsError
 from node.dicom_read.states import Decision
 from pipeline.errors import InvalidStudyError
-from pipeline.study import FirstPass, InputKind, InputSeries, PerfusionSlice, State
+from pipeline.study import FirstPass, InputKind, InputSeries, PerfusionSlice, Readout, State
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,13 +58,7 @@ class PassBuilder:
             reason = f"it cannot be quantified: {error}"
             self._aside.add(found.first.series, reason, paths, UnknownPhysicsError)
             return None
-        slices = [
-            self._reader.read(
-                replace(track, frames=one_echo(track.frames, self._aside)), physics.readout
-            )
-            for track in found.slices
-        ]
-        readable = [built for built in slices if built is not None]
+        readable = self._slices(found, physics.readout)
         if not readable:
             return None
         self._note_times(found)
@@ -91,6 +85,14 @@ class PassBuilder:
             ),
             notes=tuple(self._notes),
         )
+
+    def _slices(self, found: Pass, readout: Readout) -> list[tuple[PerfusionSlice, SliceSource]]:
+        """Read the slices that can be read, by their first echo."""
+        first_echoes = (
+            replace(track, frames=one_echo(track.frames, self._aside)) for track in found.slices
+        )
+        slices = [self._reader.read(track, readout) for track in first_echoes]
+        return [built for built in slices if built is not None]
 
     def _note(self, sentence: str) -> None:
         """Keep a sentence once."""

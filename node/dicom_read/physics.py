@@ -120,15 +120,13 @@ def _readout(header: Header, protocol: ProtocolPhysics, values: _Values) -> Read
     """Read the saturation-recovery readout."""
     time_ms, time_origin = saturation_time_ms(header)
     train = siemens.readout_train(header, time_ms)
+    of_philips = _up_to(_LONGEST_READOUT_TR_MS, philips.repetition_time_ms(header))
     tr_ms = values.take(
         "readout.repetition_time_s",
         (protocol.repetition_time_ms, Origin.CONFIGURATION),
         (_up_to(_LONGEST_READOUT_TR_MS, header.number("RepetitionTime")), Origin.HEADER),
         (train.echo_spacing_ms if train else None, Origin.PRIVATE_HEADER),
-        (
-            _up_to(_LONGEST_READOUT_TR_MS, philips.repetition_time_ms(header)),
-            Origin.PRIVATE_HEADER,
-        ),
+        (of_philips, Origin.PRIVATE_HEADER),
         (_DEFAULT_TR_MS, Origin.DEFAULT),
     )
     te_ms = values.take(
@@ -148,16 +146,7 @@ def _readout(header: Header, protocol: ProtocolPhysics, values: _Values) -> Read
         (_pulses_before_centre(header), Origin.HEADER),
         (_DEFAULT_PULSES_BEFORE_CENTRE, Origin.DEFAULT),
     )
-    delay_ms = protocol.saturation_delay_ms
-    if delay_ms is not None:
-        values.origin["readout.saturation_delay_s"] = Origin.CONFIGURATION
-    else:
-        to_centre_ms = values.take(
-            "readout.saturation_delay_s",
-            (time_ms, time_origin),
-            (_DEFAULT_TIME_TO_CENTRE_MS, Origin.DEFAULT),
-        )
-        delay_ms = _delay_ms(to_centre_ms, pulses * tr_ms, values)
+    delay_ms = _delay_ms(protocol, (time_ms, time_origin), pulses * tr_ms, values)
     efficiency = values.take(
         "readout.saturation_efficiency",
         (protocol.saturation_efficiency, Origin.CONFIGURATION),
@@ -183,12 +172,22 @@ def saturation_time_ms(header: Header) -> tuple[float | None, Origin]:
     return value, Origin.PRIVATE_HEADER
 
 
-def _delay_ms(time_ms: float, readout_ms: float, values: _Values) -> float:
+def _delay_ms(
+    protocol: ProtocolPhysics,
+    told: tuple[float | None, Origin],
+    readout_ms: float,
+    values: _Values,
+) -> float:
     """Return the time from saturation to the first readout pulse [ms].
 
-    The saturation time is taken to go to the centre of k-space; where the readout before the
-    centre is longer than that, it can only go to the first pulse.
+    The saturation time that is `told` is taken to go to the centre of k-space; where the readout
+    before the centre is longer than that, it can only go to the first pulse.
     """
+    if protocol.saturation_delay_ms is not None:
+        values.origin["readout.saturation_delay_s"] = Origin.CONFIGURATION
+        return protocol.saturation_delay_ms
+    usual = (_DEFAULT_TIME_TO_CENTRE_MS, Origin.DEFAULT)
+    time_ms = values.take("readout.saturation_delay_s", told, usual)
     if time_ms > readout_ms:
         return time_ms - readout_ms
     values.notes.append(

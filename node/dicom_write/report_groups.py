@@ -24,12 +24,13 @@ from pydicom.sr.coding import Code
 
 from node.dicom_write import codes
 from node.dicom_write.document import code
+from node.dicom_write.measurements import segment_measurements, two_ways, value_and_noise
 from node.dicom_write.narrative import method_sentences, physical_parameters
 from node.dicom_write.provenance import PRODUCT, Provenance
 from node.dicom_write.stacks import AnalysedPass
 from node.dicom_write.text import ascii_text
 from pipeline.reserve import territory_flows, territory_name
-from pipeline.result import Burden, BurdenBy, RegionFlow, SegmentFlow
+from pipeline.result import Burden, BurdenBy, SegmentFlow
 from pipeline.study import State
 
 Group = (
@@ -75,7 +76,7 @@ def _segment_group(
             finding_type=codes.LV_MYOCARDIUM,
             finding_sites=sites,
             method=model,
-            measurements=_segment_measurements(one),
+            measurements=segment_measurements(one),
         )
     return VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracking,
@@ -84,7 +85,7 @@ def _segment_group(
         finding_type=codes.LV_MYOCARDIUM,
         finding_sites=sites,
         method=model,
-        measurements=_segment_measurements(one),
+        measurements=segment_measurements(one),
     )
 
 
@@ -97,7 +98,7 @@ def territory_groups(analysed: AnalysedPass, provenance: Provenance) -> Iterator
         group = _plain_group(
             provenance,
             name,
-            [*_value_and_noise(one, codes.MEAN), *_two_ways(one, site)],
+            [*value_and_noise(one, codes.MEAN), *two_ways(one, site)],
             site=None if one.territory is None else site,
             method=codes.model(result.model),
         )
@@ -214,51 +215,6 @@ def with_state(group: Group, state: State) -> Group:
         item = code(codes.PATIENT_STATE, codes.STATE[state], "HAS OBS CONTEXT")
         group[0].ContentSequence.insert(2, item)
     return group
-
-
-def _segment_measurements(one: SegmentFlow) -> list[Measurement]:
-    measurements = _value_and_noise(one, None)
-    if np.isfinite(one.mbf_pixel_median_ml_min_g):
-        measurements.append(_flow(one.mbf_pixel_median_ml_min_g, codes.MEDIAN))
-    return [*measurements, *_two_ways(one, codes.AHA[one.segment])]
-
-
-def _value_and_noise(one: RegionFlow, statistic: Code | None) -> list[Measurement]:
-    flow = _flow(one.mbf_ml_min_g, statistic)
-    if not np.isfinite(one.mbf_sd_ml_min_g):
-        return [flow]
-    return [flow, _flow(one.mbf_sd_ml_min_g, codes.STANDARD_DEVIATION)]
-
-
-def _two_ways(one: RegionFlow, site: Code) -> list[Measurement]:
-    """Measure what pixels say beyond the mean curve, and the halves of the wall."""
-    halves = (
-        (one.mbf_endo_ml_min_g, codes.ENDOCARDIAL),
-        (one.mbf_epi_ml_min_g, codes.EPICARDIAL),
-    )
-    measured = [
-        (codes.PIXEL_DIFFERENCE, one.pixel_difference_ml_min_g, codes.ML_MIN_G, None),
-        *((codes.BLOOD_FLOW, value, codes.ML_MIN_G, layer) for value, layer in halves),
-        (codes.ENDO_EPI_RATIO, one.endo_epi_ratio, codes.RATIO, None),
-    ]
-    return [
-        Measurement(
-            name=name,
-            value=round(value, 3),
-            unit=unit,
-            finding_sites=None
-            if layer is None
-            else [FindingSite(anatomic_location=site, topographical_modifier=layer)],
-        )
-        for name, value, unit, layer in measured
-        if np.isfinite(value)
-    ]
-
-
-def _flow(value: float, statistic: Code | None) -> Measurement:
-    return Measurement(
-        name=codes.BLOOD_FLOW, value=round(value, 3), unit=codes.ML_MIN_G, derivation=statistic
-    )
 
 
 def _referenced_segment(objects: PassObjects, number: int) -> ReferencedSegment | None:
