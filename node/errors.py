@@ -45,10 +45,16 @@ class OutOfMemoryError(NodeError):
     exit_code = 6
 
 
+_NO_ROOM_IN_SQLITE = (13, 4874)  # SQLITE_FULL; SQLITE_IOERR_SHMSIZE, of its shared memory
+_NO_ROOM_IN_POSTGRESQL = "53100"  # disk_full
+
+
 def is_for_want_of_room(error: BaseException) -> bool:
-    """Whether an error comes from a full disk, through whatever hands it went."""
+    """Whether an error comes from a full disk, ours or a database's, through whatever hands."""
     return any(
-        isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT)
+        (isinstance(one, OSError) and one.errno in (errno.ENOSPC, errno.EDQUOT))
+        or getattr(one, "sqlite_errorcode", None) in _NO_ROOM_IN_SQLITE
+        or getattr(one, "sqlstate", None) == _NO_ROOM_IN_POSTGRESQL
         for one in _with_causes(error)
     )
 

@@ -116,7 +116,14 @@ class Worker:
                 log.info("there is room on the disk again")
             else:
                 log.error("the disk is nearly full: no analysis begins before there is room")
-        sweep.drive_jobs(self._index, self._engine, live, now_s, has_room=has_room)
+        sweep.drive_jobs(
+            self._index,
+            self._engine,
+            live,
+            now_s,
+            has_room=has_room,
+            lacked_room=self._study.lacked_room,
+        )
         for errand in self._errands:
             errand.drive(self._engine, live, now_s)
         # Last, because it writes files: a full disk must not keep anything from being sent.

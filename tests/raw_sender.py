@@ -159,7 +159,7 @@ def _data_pdu(data: bytes, control: int) -> bytes:
 class ReceiverProcess:
     """`perfusion-node receive` as a process that can be killed and started again."""
 
-    def __init__(self, folder: Path, **receive: object) -> None:
+    def __init__(self, folder: Path, *, database_url: str | None = None, **receive: object) -> None:
         self.storage = folder / "state"
         self.environment: dict[str, str] | None = None
         self.prefix: list[str] = []
@@ -169,7 +169,10 @@ class ReceiverProcess:
             yaml.safe_dump(
                 {
                     "receive": {"host": "127.0.0.1", "port": 0, "minimum_free_mb": 0, **receive},
-                    "storage": {"directory": str(self.storage)},
+                    "storage": {
+                        "directory": str(self.storage),
+                        "database_url": database_url,
+                    },
                 }
             )
         )

@@ -2,17 +2,27 @@
 
 Each association flushes its own file, at the same time as the others; moving to the place and the
 transaction of the index are shared. With one association nothing waits.
+
+What is placed and the index did not take, for want of room or a lock, is recorded before anything
+else is taken: so an index that fails for days costs one file an association, and not one a try.
 """
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from node.errors import SpoolError
 from node.index.arrivals import Arrival, Outcome
 from node.index.recorder import Recorder
 from node.spool import Spool, SpoolFile
+
+LOGGER = logging.getLogger(__name__)
+
+_PASSING = (sa.exc.OperationalError, sa.exc.InterfaceError, SpoolError)
+"""What ends by itself: no room, a lock, a server that is away. Not what one instance brings."""
 
 
 class _Wish:
@@ -35,6 +45,16 @@ class Committer:
         self._recorder = Recorder(index)
         self._turn = threading.Lock()
         self._waiting: deque[_Wish] = deque()  # whose ends any thread may use without a lock
+        self._left: list[_Wish] = []  # placed and not recorded
+
+    def check(self) -> None:
+        """Record what the index did not take; raises where it still does not."""
+        if self._left:
+            with self._turn:
+                if self._left:  # and no other thread was faster
+                    self._record(self._left)
+                    self._left = []
+                    LOGGER.warning("the index takes instances again")
 
     def commit(self, file: SpoolFile, arrival: Arrival) -> Outcome:
         """Place and record; when this returns, other processes see the instance.
@@ -62,11 +82,15 @@ class Committer:
         try:
             for wish in wishes:
                 self._spool.place(wish.file)
-            outcomes = self._recorder.record([wish.arrival for wish in wishes])
+            self._record(wishes)
         except Exception as error:  # noqa: BLE001  handed to every thread that waits
             for wish in wishes:
                 wish.error = error
-            return
+            if isinstance(error, _PASSING):
+                self._left += [wish for wish in wishes if wish.file.placed]
+
+    def _record(self, wishes: Sequence[_Wish]) -> None:
+        outcomes = self._recorder.record([wish.arrival for wish in wishes])
         for wish, outcome in zip(wishes, outcomes, strict=True):
             if not outcome.needs_file:
                 self._spool.drop(wish.arrival.file)

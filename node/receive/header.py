@@ -58,6 +58,8 @@ _FORMATS = {
 }
 """How an element begins, and its length where that is long: by byte order and explicit VR."""
 _MOST_INFLATED = 2**20
+_MOST_IMAGES = 10**6
+"""What announces more for one series announces nothing; a database could refuse the number."""
 
 
 class Header(NamedTuple):
@@ -178,7 +180,8 @@ def _expected_images(values: dict[int, str]) -> int | None:
     per_position = _positive(values.get(IMAGES_IN_ACQUISITION))
     if per_position is None:
         return None
-    return per_position * (_positive(values.get(NUMBER_OF_TEMPORAL_POSITIONS)) or 1)
+    expected = per_position * (_positive(values.get(NUMBER_OF_TEMPORAL_POSITIONS)) or 1)
+    return expected if expected <= _MOST_IMAGES else None
 
 
 def _positive(text: str | None) -> int | None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from node.errors import NodeError, SpoolError, UnreadableInstanceError
+from node.errors import NodeError, SpoolError, UnreadableInstanceError, is_for_want_of_room
 from node.index.arrivals import Arrival
 from node.receive.commit import Committer
 from node.receive.draft import Draft
@@ -140,7 +140,8 @@ class Incoming:
             return Answer(OUT_OF_RESOURCES)
         except sa.exc.SQLAlchemyError as error:
             # Its text may repeat values of the row.
-            LOGGER.error("an instance is refused: the index fails (%s)", type(error).__name__)  # noqa: TRY400
+            cause = "its disk is full" if is_for_want_of_room(error) else type(error).__name__
+            LOGGER.error("an instance is refused: the index fails (%s)", cause)  # noqa: TRY400
             return Answer(OUT_OF_RESOURCES)
         finally:
             self.abandon()
@@ -187,6 +188,7 @@ class Incoming:
         )
 
     def _keep(self) -> Answer:
+        self._committer.check()
         arrival, file = self._write() if self._long is None else self._end_long(self._spill())
         if self._committer.commit(file, arrival).is_conflict:
             LOGGER.error("other bytes under a known SOP Instance UID: kept aside, not used")

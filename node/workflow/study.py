@@ -63,11 +63,27 @@ class StudyWork:
         self._fetch_missing = fetch_missing
         self._clock = clock
         self._audit = audit
+        self._without_room: set[str] = set()
         self._spool = Spool.open(config.storage)
         self._folders = Folders(config.storage)
 
     def handle(self, steps: Steps, key: str) -> None:
-        """Bring one attempt to its end."""
+        """Bring one attempt to its end.
+
+        Where a database has no room to say what came of it, nobody is at fault: see `lacked_room`.
+        """
+        try:
+            self._handle(steps, key)
+        except Exception as error:
+            if is_for_want_of_room(error):
+                self._without_room.add(key)
+            raise
+
+    def lacked_room(self, key: str) -> bool:
+        """Whether an attempt ended without a conclusion because a disk was full."""
+        return key in self._without_room
+
+    def _handle(self, steps: Steps, key: str) -> None:
         ticket = Ticket.from_key(key)
         if not steps.step("begin", self.begin, key):
             return

@@ -5,6 +5,7 @@ finds the same work.
 """
 
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 import sqlalchemy as sa
@@ -21,9 +22,11 @@ from node.workflow.ticket import LANE, Ticket
 log = logging.getLogger(__name__)
 
 GIVE_UP_AFTER = 8
-"""Attempts of one job that may end without a conclusion (a full disk, an error of ours) before a
-person is asked. The pause doubles from one to the next: two hours in all."""
+"""Attempts of one job that may end without a conclusion, by an error of ours, before a person is
+asked. The pause doubles from one to the next: two hours in all. A full disk is waited for."""
 FIRST_PAUSE_S = 60.0
+LONGEST_DOUBLING = 4
+"""Of the pause before a try that found no room: a quarter of an hour."""
 LONGEST_PAUSE_S = FIRST_PAUSE_S * 2**GIVE_UP_AFTER
 EARLIER_S = 1.0
 """A waiting job is moved only if it is due earlier by more than this."""
@@ -60,11 +63,23 @@ def adopt_frozen_studies(index: sa.Engine, now_s: float) -> None:
 
 
 def drive_jobs(
-    index: sa.Engine, engine: Driver, live: dict[str, Work], now_s: float, *, has_room: bool = True
+    index: sa.Engine,
+    engine: Driver,
+    live: dict[str, Work],
+    now_s: float,
+    *,
+    has_room: bool = True,
+    lacked_room: Callable[[str], bool] = lambda _: False,
 ) -> None:
     """See to it that every unfinished job is under way, and no cancelled one.
 
-    Without room on the disk nothing new begins: it waits as it is.
+    Parameters
+    ----------
+    has_room
+        Without room on the disk nothing new begins: it waits as it is.
+    lacked_room
+        Whether the work of a key ended because a database had no room: that is no fault, and
+        tried again for as long as it takes.
     """
     unfinished = jobs.jobs(index, states=UNFINISHED)
     wanted = {_ticket(job).key: job for job in unfinished}
@@ -73,25 +88,38 @@ def drive_jobs(
         if work is not None:
             _move(engine, job, key, work)
         elif has_room:
-            _start(index, engine, job, key, now_s)
+            _start(index, engine, job, key, now_s, lacked_room)
     for key, work in live.items():
         if key.startswith(f"{LANE}:") and key not in wanted and not _is_running(work):
             engine.cancel(key)
 
 
-def _start(index: sa.Engine, engine: Driver, job: Job, key: str, now_s: float) -> None:
+def _start(
+    index: sa.Engine,
+    engine: Driver,
+    job: Job,
+    key: str,
+    now_s: float,
+    lacked_room: Callable[[str], bool],
+) -> None:
     progress = engine.status(key)
     if progress is None:
         engine.start(key, job.next_try_s if job.next_try_s > now_s else None)
         return
-    # The engine is through with it, and yet the row is open: an error that nobody foresaw.
+    # The engine is through with it, and yet the row is open.
     place = (job.study_uid, job.revision, job.attempt)
-    reason = f"the work on it ended unforeseen ({progress}); the log has the cause"
+    waits = lacked_room(key)
+    reason = (
+        "the disk of the database is full"
+        if waits
+        else f"the work on it ended unforeseen ({progress}); the log has the cause"
+    )
     log.error("study %s revision %d: %s", job.study_uid, job.revision, reason)
-    if job.attempt + 1 >= GIVE_UP_AFTER:
+    if job.attempt + 1 >= GIVE_UP_AFTER and not waits:
         jobs.end_job(index, *place, state=JobState.FAILED, verdict="", reason=reason, now_s=now_s)
     else:
-        again_s = now_s + FIRST_PAUSE_S * 2**job.attempt
+        longest = LONGEST_DOUBLING if waits else GIVE_UP_AFTER
+        again_s = now_s + FIRST_PAUSE_S * 2 ** min(job.attempt, longest)
         jobs.repeat_job(index, *place, reason=reason, not_before_s=again_s, now_s=now_s)
 
 

@@ -80,6 +80,7 @@ def test_uids_inside_sequences_are_not_taken_for_the_instance_s_own(syntax, unde
         ({"ImagesInAcquisition": None}, None),
         ({"NumberOfTemporalPositions": None}, 15),
         ({"ImagesInAcquisition": 0}, None),
+        ({"ImagesInAcquisition": 999_999, "NumberOfTemporalPositions": 999_999}, None),
     ],
 )
 def test_the_number_of_images_is_known_only_where_the_header_says_it(changes, expected):
