@@ -36,9 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Return 0: results written; 3: nothing to analyse; 4: withheld by the quality gate."""
     from node.config import load_config, with_rest_systolic
+    from node.log_setup import set_up_logging
     from node.process import EXIT_CODES, process_study, summary, text
 
     config = load_config(arguments.config)
+    set_up_logging(config.logging.level)
     if arguments.rest_systolic is not None:
         config = with_rest_systolic(config, arguments.rest_systolic)
     outcome = process_study(
