@@ -53,7 +53,7 @@ def guarded(work: Callable[[], int]) -> int:
 
 
 def _said(error: NodeError) -> int:
-    print(f"perfusion-node: {error}", file=sys.stderr)  # noqa: T201
+    print(f"perfusion-node: {error}", file=sys.stderr)  # noqa: T201  what the command says
     logging.getLogger(__name__).debug("the error above, with its origin", exc_info=error)
     return error.exit_code
 
