@@ -13,6 +13,7 @@ from node.deliver.confirm import Confirmer
 from node.deliver.rejection import release_notes
 from node.deliver.rounds import Errand
 from node.engine import Engine, Lane
+from node.errors import is_for_want_of_room
 from node.index import confirmations, ledger
 from node.index.clock import pull_in
 from node.index.jobs import JOB
@@ -22,14 +23,17 @@ from node.partners import Partners
 from node.workflow import sweep
 from node.workflow.announced import Announcements
 from node.workflow.child import COMMAND
+from node.workflow.fetching import FetchWork
 from node.workflow.folders import Folders
 from node.workflow.retention import Retention
 from node.workflow.study import StudyWork
-from node.workflow.ticket import LANE
+from node.workflow.ticket import FETCH_LANE, LANE
 
 log = logging.getLogger(__name__)
 
 ASSOCIATIONS_A_DESTINATION = 2
+FETCHES = 2
+"""Studies for which an archive is asked at once."""
 SWEEP_S = 1.0
 UNFORESEEN_PAUSE_S = 60.0
 """Between an attempt that ended in an error of ours and the next one."""
@@ -57,8 +61,10 @@ class Worker:
             config,
             audit=self._audit,
             command=command,
-            fetch_missing=self._partners(),
+            fetches=config.completion.fetch_missing_from is not None,
         )
+        self._fetch = FetchWork(self._index, self._study, Folders(config.storage), self._partners())
+        self._lacked_room: set[str] = set()
         destinations = [destination.name for destination in config.delivery.destinations]
         spool = config.storage.directory / "spool"
         self._announcements = Announcements(self._index, spool, config.analysis)
@@ -73,7 +79,7 @@ class Worker:
         self._engine = Engine(
             config.storage.database_url or f"sqlite:///{config.storage.directory}/engine.sqlite",
             locks=config.storage.directory / "workers",
-            lanes=[Lane(name=LANE, slots=1, handler=self._analyse), *self._lanes()],
+            lanes=list(self._lanes()),
         )
 
     def run(self, stop: threading.Event) -> None:
@@ -122,7 +128,7 @@ class Worker:
             live,
             now_s,
             has_room=has_room,
-            lacked_room=self._study.lacked_room,
+            lacked_room=self._lacked_room.__contains__,
         )
         for errand in self._errands:
             errand.drive(self._engine, live, now_s)
@@ -148,10 +154,9 @@ class Worker:
                 return Partners(self._index, self._config, archive).fetch
         return None
 
-    def _analyse(self, key: str) -> None:
-        self._study.handle(self._engine, key)
-
     def _lanes(self) -> Iterator[Lane]:
+        yield Lane(name=LANE, slots=1, handler=self._noting_room(self._study))
+        yield Lane(name=FETCH_LANE, slots=FETCHES, handler=self._noting_room(self._fetch))
         for errand, destinations in self._errands.items():
             for name in destinations:
                 yield Lane(
@@ -159,6 +164,19 @@ class Worker:
                     slots=ASSOCIATIONS_A_DESTINATION,
                     handler=self._handler(errand),
                 )
+
+    def _noting_room(self, work: StudyWork | FetchWork) -> Callable[[str], None]:
+        """Note where a database had no room to say what came of it: nobody is at fault."""
+
+        def handle(key: str) -> None:
+            try:
+                work.handle(self._engine, key)
+            except Exception as error:
+                if is_for_want_of_room(error):
+                    self._lacked_room.add(key)
+                raise
+
+        return handle
 
     def _handler(self, errand: Errand) -> Callable[[str], None]:
         return lambda key: errand.handle(self._engine, key)

@@ -46,7 +46,8 @@ class Kept:
 
     def _put_results_where_the_worker_puts_them(self):
         results = self.folder / "results"
-        name = Folders(self.config.storage).keep_results(results / "a", self.study, 1, 0)
+        place = (results / "a", self.study, 1, 0)
+        name = Folders(self.config.storage).keep_results(*place, said={})["folder"]
         with self.index.begin() as connection:
             for table in (RESULT, DELIVERY):
                 moved = sa.func.replace(table.c.file, "a/", f"{name}/")

@@ -31,7 +31,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 log = logging.getLogger(__name__)
 
-STEPS_VERSION = "2"
+STEPS_VERSION = "3"
 """Changed only when the order of a workflow's steps changes: work begun under another version is
 then cancelled at launch and started anew by the reconciler, because its checkpoints do not fit."""
 

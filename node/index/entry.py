@@ -35,6 +35,7 @@ def register(
     *,
     first_states: Mapping[str, Mapping[str, DeliveryState]],
     now_s: float,
+    newest: int | None = None,
 ) -> bool:
     """Enter results and their deliveries; what is entered already stays as it is.
 
@@ -45,10 +46,12 @@ def register(
     first_states
         Destination to kind to the state in which a delivery begins; a kind that is absent does
         not go there.
+    newest
+        The newest revision that may be here: one whose analysis failed; None: this one.
     """
     with index.begin() as connection:
         study = connection.execute(LOCK_STUDY, {"uid": study_uid}).one_or_none()
-        if study is not None and study.revision > revision:
+        if study is not None and study.revision > (newest or revision):
             return False
         for result in results:
             _enter_result(connection, study_uid, revision, result)

@@ -19,6 +19,8 @@ class JobState(StrEnum):
     QUEUED = "queued"
     """To be analysed, at `next_try_s` at the earliest."""
     RUNNING = "running"
+    FETCHING = "fetching"
+    """Analysed; an archive is asked for what was lacking, before anything is sent."""
     DONE = "done"
     """Analysed, withheld or found to hold nothing to analyse: `verdict` says which."""
     FAILED = "failed"
@@ -28,7 +30,7 @@ class JobState(StrEnum):
     """Later images came before the results were sent: the next revision speaks for the study."""
 
 
-UNFINISHED = (JobState.QUEUED, JobState.RUNNING)
+UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.FETCHING)
 
 JOB = sa.Table(
     "job",
@@ -116,6 +118,45 @@ def begin_job(index: sa.Engine, study_uid: str, revision: int, attempt: int, now
         attempt,
         was=UNFINISHED,
         state=JobState.RUNNING,
+        changed_s=now_s,
+    )
+
+
+def await_partner(
+    index: sa.Engine, study_uid: str, revision: int, attempt: int, now_s: float
+) -> bool:
+    """Mark an attempt as analysed and lacking something; False if it is no longer wanted."""
+    return _move(
+        index,
+        study_uid,
+        revision,
+        attempt,
+        was=(JobState.RUNNING, JobState.FETCHING),
+        state=JobState.FETCHING,
+        changed_s=now_s,
+    )
+
+
+def revive_job(
+    index: sa.Engine,
+    study_uid: str,
+    revision: int,
+    attempt: int,
+    *,
+    verdict: str,
+    reason: str,
+    now_s: float,
+) -> bool:
+    """Mark as done what was superseded: it speaks for the study after all."""
+    return _move(
+        index,
+        study_uid,
+        revision,
+        attempt,
+        was=(JobState.SUPERSEDED,),
+        state=JobState.DONE,
+        verdict=verdict,
+        reason=reason,
         changed_s=now_s,
     )
 

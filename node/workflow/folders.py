@@ -1,8 +1,9 @@
 """Where the work on a study lies: names are ours, never taken from a tag."""
 
 import hashlib
+import json
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from pydicom import dcmread
@@ -12,6 +13,7 @@ from node.config import Storage
 from node.disk import flush, save_whole
 
 _IDENTITY = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "ImageType", "Rows")
+_OUTCOME = "outcome.json"
 _LARGEST_IDENTITY_BYTES = 1024
 """Smaller than any result."""
 
@@ -29,21 +31,34 @@ class Folders:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def keep_results(self, made: Path, study_uid: str, revision: int, attempt: int) -> str:
-        """Move finished results to where they stay; returns the folder relative to `results`.
+    def keep_results(
+        self, made: Path, study_uid: str, revision: int, attempt: int, *, said: Mapping[str, object]
+    ) -> dict[str, object]:
+        """Move finished results to where they stay; returns what was said of them and the folder.
 
-        Files and folders are flushed first: the ledger's promise must not outlive them.
+        Files and folders are flushed first: the ledger's promise must not outlive them. What was
+        said lies beside them, for who enters them later.
         """
         name = _name(study_uid, revision, attempt)
         kept = self.results / name
         kept.parent.mkdir(parents=True, exist_ok=True)
+        outcome = {**said, "folder": name}
         if made.is_dir():
+            (made / _OUTCOME).write_text(json.dumps(outcome))
             for path in [*made.iterdir(), made]:
                 flush(path)
             shutil.rmtree(kept, ignore_errors=True)  # of a run that a crash made us repeat
             made.rename(kept)
             flush(kept.parent)
-        return name
+        return outcome
+
+    def outcome(self, study_uid: str, revision: int, attempt: int) -> dict[str, object] | None:
+        """Return what was said of kept results, or None where they are gone."""
+        path = self.results / _name(study_uid, revision, attempt) / _OUTCOME
+        try:
+            return dict(json.loads(path.read_text()))
+        except (OSError, ValueError):
+            return None
 
     def link_results(self, files: Iterable[str], folder: Path) -> None:
         """Fill a folder with hard links to results; may be repeated."""

@@ -19,14 +19,13 @@ from node.errors import SpoolError, is_for_want_of_room
 from node.index import entry, holdings, jobs
 from node.index.fetches import may_ask
 from node.index.holdings import InstanceRow
-from node.index.jobs import JobState
-from node.index.ledger import Result
+from node.index.jobs import UNFINISHED, JobState
 from node.index.retirement import find_retired
-from node.representation import first_states, gets_results
 from node.spool import Spool
-from node.workflow.answer import essence, results_of
+from node.workflow.answer import essence
 from node.workflow.child import COMMAND, NO_ROOM, Outcome, run_analysis
 from node.workflow.folders import Folders
+from node.workflow.speaking import Speaker
 from node.workflow.ticket import Ticket
 
 log = logging.getLogger(__name__)
@@ -54,42 +53,27 @@ class StudyWork:
         *,
         audit: AuditTrail,
         command: Sequence[str] = COMMAND,
-        fetch_missing: Callable[[str], object] | None = None,
+        fetches: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._index = index
         self._config = config
         self._command = command
-        self._fetch_missing = fetch_missing
+        self._fetches = fetches
         self._clock = clock
         self._audit = audit
-        self._without_room: set[str] = set()
         self._spool = Spool.open(config.storage)
         self._folders = Folders(config.storage)
+        self._speaker = Speaker(index, config, self._folders, clock)
 
     def handle(self, steps: Steps, key: str) -> None:
-        """Bring one attempt to its end.
-
-        Where a database has no room to say what came of it, nobody is at fault: see `lacked_room`.
-        """
-        try:
-            self._handle(steps, key)
-        except Exception as error:
-            if is_for_want_of_room(error):
-                self._without_room.add(key)
-            raise
-
-    def lacked_room(self, key: str) -> bool:
-        """Whether an attempt ended without a conclusion because a disk was full."""
-        return key in self._without_room
-
-    def _handle(self, steps: Steps, key: str) -> None:
+        """Bring one attempt to its end, or to where an archive is to be asked."""
         ticket = Ticket.from_key(key)
         if not steps.step("begin", self.begin, key):
             return
         outcome = cast("dict[str, object]", steps.step("analyse", self.analyse, key))
-        steps.step("complete", self.complete, key, outcome)
-        steps.step("conclude", self.conclude, key, outcome)
+        if not steps.step("await", self.await_partner, key, outcome):
+            steps.step("conclude", self.conclude, key, outcome)
         self._folders.drop_work(ticket.study_uid, ticket.revision, ticket.attempt)
 
     def begin(self, key: str) -> bool:
@@ -128,13 +112,13 @@ class StudyWork:
         """Run the analysis and keep what it made; returns its answer, or why there is none."""
         ticket = Ticket.from_key(key)
         place = (ticket.study_uid, ticket.revision, ticket.attempt)
-        earlier = self._earlier(ticket)
+        earlier = self._speaker.replaced_by(ticket.study_uid, ticket.revision)
         try:
             out = self._work(ticket) / f"made-{time.monotonic_ns()}"
             ended = self._run(ticket, out, earlier)
             if ended.answer is not None:
-                folder = self._folders.keep_results(out, *place)
-                return {"answer": essence(ended.answer), "folder": folder, "replaces": earlier}
+                said = {"answer": essence(ended.answer), "replaces": earlier}
+                return self._folders.keep_results(out, *place, said=said)
         except OSError as error:
             if not is_for_want_of_room(error):
                 raise
@@ -157,42 +141,42 @@ class StudyWork:
             wanted=lambda: self._is_wanted(ticket),
         )
 
-    def complete(self, key: str, outcome: dict[str, object]) -> None:
-        """Have fetched, once for each study, what the analysis lacked.
+    def await_partner(self, key: str, outcome: dict[str, object]) -> bool:
+        """Whether an archive is asked, once for each study, for what the analysis lacked.
 
-        What comes makes the next revision, which then speaks for the study.
+        The work then goes on in the lane for that.
         """
         ticket = Ticket.from_key(key)
-        if self._fetch_missing is None or "answer" not in outcome:
-            return
+        if not self._fetches or "answer" not in outcome:
+            return False
         missing = cast("dict[str, object]", outcome["answer"])["missing"]
-        if missing is not None and may_ask(
-            self._index, ticket.study_uid, ticket.revision, self._clock()
-        ):
-            log.info("study %s lacks %s", ticket.study_uid, missing)
-            try:
-                self._fetch_missing(ticket.study_uid)
-            except Exception as error:  # noqa: BLE001  whatever an archive does, results are sent
-                # The text of the error may repeat what the archive said.
-                log.error(  # noqa: TRY400
-                    "what study %s lacks was not fetched (%s)",
-                    ticket.study_uid,
-                    type(error).__name__,
-                )
+        now_s = self._clock()
+        if missing is None or not may_ask(self._index, ticket.study_uid, ticket.revision, now_s):
+            return False
+        log.info("study %s lacks %s", ticket.study_uid, missing)
+        return jobs.await_partner(self._index, *_place(key), now_s=now_s)
 
     def conclude(self, key: str, outcome: dict[str, object]) -> str:
         """Enter the results and what is to be sent, and close the job; returns its state."""
         ticket = Ticket.from_key(key)
+        job = jobs.find_job(self._index, ticket.study_uid, ticket.revision)
+        if (
+            job is None or job.state not in UNFINISHED
+        ):  # a person closed it, or this is a repetition
+            self._speaker.fall_back(ticket.study_uid)
+            return "closed before"
         if outcome.get("no_room"):
             return self._wait_for_room(ticket, str(outcome["failure"]))
         if "answer" not in outcome:
             return self._give_up(ticket, str(outcome["failure"]), bool(outcome["repeat_helps"]))
         answer = cast("dict[str, object]", outcome["answer"])
-        if outcome["replaces"] != self._earlier(ticket):
+        if outcome["replaces"] != self._speaker.replaced_by(ticket.study_uid, ticket.revision):
             return self._give_up(ticket, "an earlier revision ended meanwhile", repeat_helps=True)
         verdict, reason = str(answer["status"]), str(answer["reason"])
         state = JobState.DONE
-        if not self._register(ticket, verdict, results_of(answer, str(outcome["folder"]))):
+        if not self._speaker.speak(
+            ticket.study_uid, ticket.revision, outcome, newest=ticket.revision
+        ):
             state, reason = JobState.SUPERSEDED, "later images came before the results were sent"
         jobs.end_job(
             self._index,
@@ -203,23 +187,8 @@ class StudyWork:
             now_s=self._clock(),
         )
         log.info("study %s revision %d: %s, %s", ticket.study_uid, ticket.revision, state, verdict)
+        self._speaker.fall_back(ticket.study_uid)
         return state
-
-    def _register(self, ticket: Ticket, verdict: str, results: Sequence[Result]) -> bool:
-        kinds = {result.kind for result in results}
-        senders = jobs.senders(self._index, ticket.study_uid, ticket.revision)
-        return entry.register(
-            self._index,
-            ticket.study_uid,
-            ticket.revision,
-            results,
-            first_states={
-                destination.name: first_states(kinds, destination.objects)
-                for destination in self._config.delivery.destinations
-                if gets_results(destination, verdict=verdict, senders=senders)
-            },
-            now_s=self._clock(),
-        )
 
     def _wait_for_room(self, ticket: Ticket, failure: str) -> str:
         now_s = self._clock()
@@ -256,6 +225,7 @@ class StudyWork:
         jobs.end_job(
             self._index, *place, state=JobState.FAILED, verdict="", reason=failure, now_s=now_s
         )
+        self._speaker.fall_back(ticket.study_uid)
         return JobState.FAILED
 
     def _link(self, ticket: Ticket) -> Path:
@@ -266,10 +236,6 @@ class StudyWork:
         log.info("study %s revision %d: %d images", ticket.study_uid, ticket.revision, len(rows))
         self._audit.instances_accessed(ticket.study_uid, Counter(row.sop_class_uid for row in rows))
         return folder
-
-    def _earlier(self, ticket: Ticket) -> list[int]:
-        """Revisions whose results these replace."""
-        return list(entry.revisions_with_results(self._index, ticket.study_uid, ticket.revision))
 
     def _link_results(self, ticket: Ticket, revision: int) -> Path:
         """Give the analysis the results of an earlier revision, in a folder named after it."""

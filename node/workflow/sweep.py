@@ -17,7 +17,7 @@ from node.index import jobs
 from node.index.holdings import frozen_studies, open_studies
 from node.index.jobs import UNFINISHED, Job, JobState
 from node.workflow.announced import Announcements
-from node.workflow.ticket import LANE, Ticket
+from node.workflow.ticket import FETCH_LANE, LANE, LANES, Ticket
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ FIRST_PAUSE_S = 60.0
 LONGEST_DOUBLING = 4
 """Of the pause before a try that found no room: a quarter of an hour."""
 LONGEST_PAUSE_S = FIRST_PAUSE_S * 2**GIVE_UP_AFTER
+_LANES = tuple(f"{lane}:" for lane in LANES)
 EARLIER_S = 1.0
 """A waiting job is moved only if it is due earlier by more than this."""
 
@@ -90,7 +91,7 @@ def drive_jobs(
         elif has_room:
             _start(index, engine, job, key, now_s, lacked_room)
     for key, work in live.items():
-        if key.startswith(f"{LANE}:") and key not in wanted and not _is_running(work):
+        if key.startswith(_LANES) and key not in wanted and not _is_running(work):
             engine.cancel(key)
 
 
@@ -130,7 +131,8 @@ def _move(engine: Driver, job: Job, key: str, work: Work) -> None:
 
 
 def _ticket(job: Job) -> Ticket:
-    return Ticket(study_uid=job.study_uid, revision=job.revision, attempt=job.attempt)
+    lane = FETCH_LANE if job.state is JobState.FETCHING else LANE
+    return Ticket(study_uid=job.study_uid, revision=job.revision, attempt=job.attempt, lane=lane)
 
 
 def _is_running(work: Work) -> bool:

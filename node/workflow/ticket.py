@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 LANE = "study"
+FETCH_LANE = "fetch"
+LANES = (LANE, FETCH_LANE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -12,14 +14,15 @@ class Ticket:
     study_uid: str
     revision: int
     attempt: int
+    lane: str = LANE
 
     @property
     def key(self) -> str:
-        """``study:<study UID>:<revision>:<attempt>``."""
-        return f"{LANE}:{self.study_uid}:{self.revision}:{self.attempt}"
+        """``<lane>:<study UID>:<revision>:<attempt>``."""
+        return f"{self.lane}:{self.study_uid}:{self.revision}:{self.attempt}"
 
     @classmethod
     def from_key(cls, key: str) -> "Ticket":
         """Read a key that `key` wrote."""
-        _, study_uid, revision, attempt = key.split(":")
-        return cls(study_uid=study_uid, revision=int(revision), attempt=int(attempt))
+        lane, study_uid, revision, attempt = key.split(":")
+        return cls(study_uid=study_uid, revision=int(revision), attempt=int(attempt), lane=lane)

@@ -1,6 +1,7 @@
 """Studies are fetched from Debian's Orthanc into a running node."""
 
 import io
+import socket
 import sqlite3
 
 import pytest
@@ -156,3 +157,38 @@ def test_where_the_archive_has_no_more_or_is_away_the_study_is_sent_as_it_is(inc
     send(node.port, series_of("stress", 4, seed="away"))
     wait_for(lambda: node.said("cannot be fetched"), "the archive is asked in vain")
     wait_for(lambda: list(pacs.comments.values()).count("4 images") == 6, "three more results")
+
+
+def test_an_archive_that_says_nothing_keeps_no_other_study_waiting(tmp_path):
+    pacs = Pacs().start()
+    with socket.create_server(("127.0.0.1", 0), backlog=16) as silent:
+        archive = {
+            "name": "silent",
+            "ae_title": "SILENT",
+            "host": "127.0.0.1",
+            "port": silent.getsockname()[1],
+        }
+        node = Node(
+            tmp_path,
+            completion={
+                "series_quiet_s": 1.0,
+                "study_quiet_s": 0.5,
+                "fetch_missing_from": "silent",
+            },
+            retrieve={"archives": [archive], "timeout_s": 60},
+            delivery={"destinations": [destination(pacs)], "first_retry_s": 0.5},
+        )
+        try:
+            node.start().wait_until_ready()
+            for seed in ("one", "two", "three"):  # more than the node asks for at once
+                send(node.port, series_of("stress", 4, seed=seed))
+            wait_for(lambda: node.log.read_text().count("lacks the other") == 3, "all lack")
+            whole = [*series_of("stress", 4, seed="whole"), *series_of("rest", 5, seed="whole")]
+            send(node.port, whole)
+            wait_for(lambda: len(pacs.stored) == 3, "the results of the whole study")
+            assert set(pacs.comments.values()) == {"9 images"}
+            silent.close()
+            wait_for(lambda: len(pacs.stored) == 12, "the results of the others, as they are")
+        finally:
+            node.stop()
+            pacs.stop()

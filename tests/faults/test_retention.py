@@ -27,7 +27,7 @@ def is_there(kept) -> bool:
 
 
 def test_a_delivered_study_goes_after_its_days_and_says_so(kept, tmp_path, capsys):
-    for file in kept.results.iterdir():
+    for file in kept.results.glob("*.dcm"):
         file.write_bytes(file.read_bytes() + b"\0" * 4096)
     kept.deliver()
     before = read_earlier(kept.results)

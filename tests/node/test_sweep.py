@@ -113,6 +113,19 @@ def test_work_that_ends_without_a_conclusion_is_repeated_with_growing_pauses_and
     assert len(pauses) == sweep.GIVE_UP_AFTER
 
 
+def test_a_study_whose_archive_is_asked_is_driven_in_the_lane_for_that(index):
+    jobs.freeze_and_add(index, STUDY, 1, 100.0)
+    jobs.begin_job(index, STUDY, 1, 0, 100.0)
+    assert jobs.await_partner(index, STUDY, 1, 0, 101.0)
+    engine, key = Engine(), f"fetch:{STUDY}:1:0"
+    engine.states[KEY] = Progress.FINISHED
+    sweep.drive_jobs(index, engine, {}, 102.0)
+    assert engine.started == {key: None}
+    jobs.cancel_job(index, STUDY, 1, 103.0)
+    sweep.drive_jobs(index, engine, {key: waiting()}, 104.0)
+    assert engine.cancelled == [key]
+
+
 def test_waiting_work_of_a_cancelled_job_is_cancelled_and_running_work_ends_by_itself(index):
     jobs.freeze_and_add(index, STUDY, 1, 100.0)
     jobs.cancel_job(index, STUDY, 1, 101.0)

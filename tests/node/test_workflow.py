@@ -2,9 +2,11 @@
 
 import errno
 import json
+import shutil
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +17,7 @@ from node.index.arrivals import Arrival, record
 from node.index.jobs import JobState
 from node.index.tables import open_index
 from node.spool import Spool
+from node.workflow.fetching import FetchWork
 from node.workflow.folders import Folders
 from node.workflow.study import CRASHES_REPEATED, StudyWork
 from node.workflow.ticket import Ticket
@@ -101,19 +104,27 @@ class Bench:
     def freeze(self, revision=1):
         jobs.freeze_and_add(self.index, STUDY, revision, self.now_s)
 
-    def analyse(self, program, revision=1, fetch_missing=None):
-        """Run the job's current attempt with a program; returns the job."""
+    def analyse(self, program, revision=1, fetch_missing=None, between=lambda: None):
+        """Run the job's current attempt with a program; returns the job.
+
+        With `fetch_missing` also what follows where something is missing, after `between`.
+        """
         job = jobs.find_job(self.index, STUDY, revision)
         work = StudyWork(
             self.index,
             self.config,
             audit=self.audit,
             command=(sys.executable, "-c", program),
-            fetch_missing=fetch_missing,
+            fetches=fetch_missing is not None,
             clock=lambda: self.now_s,
         )
         ticket = Ticket(study_uid=STUDY, revision=revision, attempt=job.attempt)
         work.handle(Straight(), ticket.key)
+        if jobs.find_job(self.index, STUDY, revision).state is JobState.FETCHING:
+            between()
+            folders = Folders(self.config.storage)
+            fetching = FetchWork(self.index, work, folders, fetch_missing, clock=lambda: self.now_s)
+            fetching.handle(Straight(), replace(ticket, lane="fetch").key)
         return jobs.find_job(self.index, STUDY, revision)
 
     @property
@@ -134,6 +145,9 @@ def bench(tmp_path):
 def says(code, **changes):
     answer = json.dumps({**ANSWER, **changes})
     return f"{WRITES}print({answer!r}); sys.exit({code})"
+
+
+LACKS = says(0, first_passes=[{"state": "stress", "findings": []}])
 
 
 def test_results_are_kept_and_entered_for_each_destination(bench, tmp_path):
@@ -217,7 +231,7 @@ def test_an_analysis_without_room_waits_as_long_as_it_takes_and_leaves_nothing(b
 
 @pytest.mark.parametrize("step", ["work", "keep_results"])
 def test_a_disk_that_is_full_for_work_or_results_is_waited_for(bench, tmp_path, monkeypatch, step):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as full:
@@ -231,7 +245,7 @@ def test_a_disk_that_is_full_for_work_or_results_is_waited_for(bench, tmp_path, 
 
 
 def test_what_else_the_disk_refuses_is_no_want_of_room(bench, monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(Folders, "keep_results", refuse)
@@ -277,8 +291,75 @@ def test_results_are_sent_whatever_becomes_of_what_the_study_lacks(bench):
         asked.append(study_uid)
         raise ValueError("a number of images that is no number: MARKED^NAME")
 
-    first_pass = {"state": "stress", "findings": []}
-    job = bench.analyse(says(0, first_passes=[first_pass]), fetch_missing=break_down)
+    job = bench.analyse(LACKS, fetch_missing=break_down)
     assert asked == [STUDY]
     assert (job.state, job.verdict) == (JobState.DONE, "analysed")
+    assert bench.destinations == {"pacs", "only-good"}
+
+
+def bring(bench, number=3):
+    """Fetch another image, which makes revision 2."""
+    return lambda _: bench.arrive(number)
+
+
+def test_what_waited_for_a_fetched_series_is_sent_where_that_cannot_be_analysed(bench, tmp_path):
+    job = bench.analyse(LACKS, fetch_missing=bring(bench))
+    assert (job.state, bench.destinations) == (JobState.SUPERSEDED, set())
+    bench.freeze(2)
+    assert bench.analyse("import sys; sys.exit(1)", revision=2).state is JobState.FAILED
+    rows = ledger.study_deliveries(bench.index, STUDY)
+    assert {(row.destination, row.revision) for row in rows} == {("pacs", 1), ("only-good", 1)}
+    assert all((tmp_path / "results" / row.file).exists() for row in rows)
+    job = jobs.find_job(bench.index, STUDY, 1)
+    assert (job.state, job.verdict) == (JobState.DONE, "analysed")
+    assert job.reason == "sent after all: the analysis of revision 2 failed"
+    # And when a person has mended it, the whole replaces the part.
+    assert jobs.retry_job(bench.index, STUDY, 2, bench.now_s)
+    whole = {**ANSWER["objects"][0], "sop_instance_uid": "2.25.2"}
+    assert bench.analyse(says(0, objects=[whole]), revision=2).state is JobState.DONE
+    states = {
+        row.sop_instance_uid: row.state for row in ledger.study_deliveries(bench.index, STUDY)
+    }
+    assert states == {"2.25.1": "superseded", "2.25.2": "pending"}
+
+
+def test_a_fetched_series_may_fail_before_the_archive_is_through(bench):
+    def overtake():
+        bench.arrive(3)
+        bench.freeze(2)
+        assert bench.analyse("import sys; sys.exit(1)", revision=2).state is JobState.FAILED
+        assert bench.destinations == set()
+
+    job = bench.analyse(LACKS, fetch_missing=lambda _: None, between=overtake)
+    assert (job.state, bench.destinations) == (JobState.DONE, {"pacs", "only-good"})
+
+
+def test_what_was_held_back_stays_so_while_newer_images_may_speak(bench):
+    bench.analyse(LACKS, fetch_missing=bring(bench))
+    bench.freeze(2)
+    bench.arrive(4)
+    assert bench.analyse("import sys; sys.exit(1)", revision=2).state is JobState.FAILED
+    assert bench.destinations == set()
+    bench.freeze(3)
+    assert bench.analyse(says(0), revision=3).state is JobState.DONE
+    assert {row.revision for row in ledger.study_deliveries(bench.index, STUDY)} == {3}
+
+
+def test_a_study_that_is_cancelled_while_an_archive_is_asked_sends_nothing(bench):
+    job = bench.analyse(
+        LACKS,
+        fetch_missing=lambda _: None,
+        between=lambda: jobs.cancel_job(bench.index, STUDY, 1, bench.now_s),
+    )
+    assert (job.state, bench.destinations) == (JobState.CANCELLED, set())
+
+
+def test_results_that_vanish_while_an_archive_is_asked_are_made_again(bench, tmp_path):
+    job = bench.analyse(
+        LACKS,
+        fetch_missing=lambda _: None,
+        between=lambda: shutil.rmtree(tmp_path / "results"),
+    )
+    assert (job.state, job.attempt) == (JobState.QUEUED, 1)
+    assert bench.analyse(LACKS, fetch_missing=lambda _: None).state is JobState.DONE
     assert bench.destinations == {"pacs", "only-good"}
