@@ -118,11 +118,12 @@ def test_a_pacs_that_knows_mr_and_pictures_gets_all_it_can_show(deliver, analyse
 
 def test_what_it_stores_in_its_own_syntax_is_what_was_made(deliver, analysed):
     shipping = deliver([MRImageStorage, SecondaryCaptureImageStorage])
-    for file, result in analysed:
-        if result.sop_instance_uid in shipping.pacs.datasets:
-            came, made = shipping.pacs.datasets[result.sop_instance_uid], dcmread(file)
-            made["PixelData"].VR = "OW"  # in Implicit VR always (PS3.5 A.1)
-            assert came == made
+    files = {result.sop_instance_uid: file for file, result in analysed}
+    assert shipping.pacs.datasets
+    for uid, came in shipping.pacs.datasets.items():
+        made = dcmread(files[uid])
+        made["PixelData"].VR = "OW"  # in Implicit VR always (PS3.5 A.1)
+        assert came == made
 
 
 @pytest.mark.parametrize(

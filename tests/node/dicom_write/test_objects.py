@@ -164,9 +164,11 @@ def test_parametric_map_carries_the_float_values_and_the_unit(case, objects):
 
 def test_segmentations_lie_on_the_reference_series_and_name_the_scanner_frame(objects):
     reference = of_class(objects, MRImageStorage, "Reference stress")
-    for one in of_class(objects, SegmentationStorage):
-        if "stress" not in one.SeriesDescription:
-            continue
+    of_stress = [
+        one for one in of_class(objects, SegmentationStorage) if "stress" in one.SeriesDescription
+    ]
+    assert len(of_stress) == 2
+    for one in of_stress:
         first, second = one.ReferencedSeriesSequence
         assert first.SeriesInstanceUID == reference[0].SeriesInstanceUID
         assert {item.ReferencedSOPInstanceUID for item in first.ReferencedInstanceSequence} == {
