@@ -20,6 +20,7 @@ from pipeline.calibration import calibrate, calibrated
 from pipeline.calibration.unevenness import left_slope
 from pipeline.input_function import input_function
 from pipeline.input_motion import held_still
+from pipeline.input_scale import SharedScale, shared_scales, two_readouts
 from pipeline.networks import AnatomyNetwork
 from pipeline.outline import Anatomy, outline_slices
 from pipeline.phantom import PhantomSettings, PhantomStudy, simulate
@@ -91,21 +92,35 @@ def measured(seed: int, passes: list[Pass], given: Sequence[str]) -> list[Measur
         passes = [replace(one, first_pass=calibrated(one.first_pass, found)) for one in passes]
         slope_mm = found.left_slope_mm
     native_baseline = _baseline(next(one for one in passes if one.truth is first.truth))
-    return [_quantified(seed, one, native_baseline, slope_mm, given) for one in passes]
+    left = [_left(one, native_baseline, given) for one in passes]
+    shared = shared_scales(
+        [
+            two_readouts(one.first_pass, _frames(one), _regions(one), each.blood_mmol_l)
+            for one, each in zip(passes, left, strict=True)
+        ]
+    )
+    return [
+        _quantified(seed, one, each, scale, slope_mm, given)
+        for one, each, scale in zip(passes, left, shared, strict=True)
+    ]
+
+
+def _left(one: Pass, native: Baseline, given: Sequence[str]) -> Residual:
+    if "residual" in given:
+        blood = one.truth.residual_mmol_l
+        return Residual(blood_mmol_l=blood, myocardium_mmol_l=SHARE_OF_BLOOD * blood)
+    return residual(_baseline(one), native, one.first_pass.physics)
 
 
 def _quantified(
     seed: int,
     one: Pass,
-    native: Baseline,
+    left: Residual,
+    shared: SharedScale | None,
     slope_mm: tuple[float, ...],
     given: Sequence[str],
 ) -> Measured:
-    left = residual(_baseline(one), native, one.first_pass.physics)
-    if "residual" in given:
-        blood = one.truth.residual_mmol_l
-        left = Residual(blood_mmol_l=blood, myocardium_mmol_l=SHARE_OF_BLOOD * blood)
-    arterial = _arterial(one, left.blood_mmol_l)
+    arterial = _arterial(one, left.blood_mmol_l, shared)
     if "input" in given:
         arterial = _true_input(one.truth.input_function)
     _, segments = quantify(
@@ -115,6 +130,7 @@ def _quantified(
         left,
         "btex",
         (slope_mm[0], slope_mm[1]),
+        one.truth.state,
     )
     true_flows = one.truth.segment_mbf_ml_min_g
     return Measured(
@@ -129,9 +145,15 @@ def _quantified(
     )
 
 
-def _arterial(one: Pass, residual_mmol_l: float) -> InputFunction:
+def _arterial(
+    one: Pass, residual_mmol_l: float, shared: SharedScale | None = None
+) -> InputFunction:
     return input_function(
-        one.first_pass, _frames(one), _regions(one), residual_mmol_l=residual_mmol_l
+        one.first_pass,
+        _frames(one),
+        _regions(one),
+        residual_mmol_l=residual_mmol_l,
+        shared=shared,
     )
 
 

@@ -18,7 +18,7 @@ import torch
 
 from benchmarks import fit_peers
 from benchmarks.flow_truths import TRUTHS, Heart
-from pipeline.fit import FlowFit, fit_flow, learned_prior
+from pipeline.fit import FlowFit, fit_flow, learned_prior, model_in
 from pipeline.fit.convolution import Convolution
 from pipeline.fit.models import BTEX
 from pipeline.fit.problem import Problem
@@ -86,15 +86,15 @@ def score(hearts: list[Heart], cnr: float, model: str) -> str:
 
 def _fits(heart: Heart, cnr: float, model: str, seed: int) -> tuple[FlowFit, FlowFit]:
     """Segment and pixel fits as the product makes them, with the prior learned from segments."""
-    rng = np.random.default_rng(1000 + seed)
+    rng, expected = np.random.default_rng(1000 + seed), model_in(heart.state, model)
     pixels = np.repeat(heart.curves_mmol_l, PIXELS_PER_SEGMENT, axis=0)
     pixels = pixels + heart.curves_mmol_l.max() / cnr * rng.standard_normal(pixels.shape)
     segments = pixels.reshape(len(heart.curves_mmol_l), PIXELS_PER_SEGMENT, -1).mean(axis=1)
 
     def fit(curves: FloatArray, prior: object = None) -> FlowFit:
-        return fit_flow(curves, heart.time_s, heart.blood, model=model, prior=prior)
+        return fit_flow(curves, heart.time_s, heart.blood, model=expected, prior=prior)
 
-    prior = learned_prior(lambda before: [fit(segments, before)], model)
+    prior = learned_prior(lambda before: [fit(segments, before)], expected)
     return fit(segments, prior), fit(pixels, prior)
 
 

@@ -52,14 +52,15 @@ class Heart:
     """[segment, time], without noise."""
     time_s: FloatArray
     blood: InputFunction
+    state: State
 
 
 def phantom(seed: int) -> Heart:
     rng = np.random.default_rng(seed)
-    stress, interval_s = _beat(rng, seed)
+    state, interval_s = _beat(rng, seed)
     circulation = draw_circulation(
         rng,
-        state=State.STRESS if stress else State.REST,
+        state=state,
         weight_kg=_WEIGHT_KG,
         dose_mmol=_WEIGHT_KG * _DOSE_MMOL_KG,
         interval_s=interval_s,
@@ -67,7 +68,7 @@ def phantom(seed: int) -> Heart:
     )
     blood = blood_curves(circulation, DURATION_S + 10.0)
     healthy, _ = myocardial_kinetics(rng, HAEMATOCRIT)
-    level = np.abs(np.log(LEVELS_ML_MIN_G[:, None] / _flows(rng, stress=stress))).argmin(axis=0)
+    level = np.abs(np.log(LEVELS_ML_MIN_G[:, None] / _flows(rng, state))).argmin(axis=0)
     arrays = [one.name for one in fields(TissueKinetics) if one.name != "flow_spread"]
     chosen = replace(healthy, **{name: getattr(healthy, name)[level] for name in arrays})
     fine = tissue_curves(chosen, blood.coronary, blood.time_s, HAEMATOCRIT)
@@ -77,13 +78,14 @@ def phantom(seed: int) -> Heart:
         curves_mmol_l=np.array([np.interp(time_s, blood.time_s, one) for one in fine]),
         time_s=time_s,
         blood=input_of(time_s, np.interp(time_s, blood.time_s, blood.lv)),
+        state=state,
     )
 
 
 def capillary(seed: int) -> Heart:
     rng = np.random.default_rng(seed)
-    stress, interval_s = _beat(rng, seed)
-    flows, time_s = _flows(rng, stress=stress), np.arange(0.0, DURATION_S, interval_s)
+    state, interval_s = _beat(rng, seed)
+    flows, time_s = _flows(rng, state), np.arange(0.0, DURATION_S, interval_s)
     exchange = _exchange(rng)
     delay_s = rng.uniform(0.3, 1.5)
     curves = [
@@ -95,13 +97,14 @@ def capillary(seed: int) -> Heart:
         curves_mmol_l=np.array(curves),
         time_s=time_s,
         blood=input_of(time_s, blood_curve(time_s)),
+        state=state,
     )
 
 
 def paths(seed: int) -> Heart:
     rng = np.random.default_rng(seed)
-    stress, interval_s = _beat(rng, seed)
-    flows, time_s = _flows(rng, stress=stress), np.arange(0.0, DURATION_S, interval_s)
+    state, interval_s = _beat(rng, seed)
+    flows, time_s = _flows(rng, state), np.arange(0.0, DURATION_S, interval_s)
     exchange = _exchange(rng)
     quantiles = (np.arange(_N_PATHS) + 0.5) / _N_PATHS
     length = gamma.ppf(quantiles, 1.0 / rng.uniform(0.2, 0.5) ** 2)
@@ -132,6 +135,7 @@ def paths(seed: int) -> Heart:
         curves_mmol_l=np.array([np.interp(time_s, fine_s + _STEP_S, one) for one in curves]),
         time_s=time_s,
         blood=input_of(time_s, blood_curve(time_s)),
+        state=state,
     )
 
 
@@ -179,10 +183,11 @@ def _tanks(
     return content
 
 
-def _beat(rng: np.random.Generator, seed: int) -> tuple[bool, float]:
+def _beat(rng: np.random.Generator, seed: int) -> tuple[State, float]:
     """Stress in every other heart, and the time between frames."""
-    stress = seed % 2 == 1
-    return stress, rng.uniform(0.6, 0.8) if stress else rng.uniform(0.75, 1.05)
+    if seed % 2 == 1:
+        return State.STRESS, rng.uniform(0.6, 0.8)
+    return State.REST, rng.uniform(0.75, 1.05)
 
 
 def _exchange(rng: np.random.Generator) -> dict[str, float]:
@@ -194,7 +199,7 @@ def _exchange(rng: np.random.Generator) -> dict[str, float]:
     }
 
 
-def _flows(rng: np.random.Generator, *, stress: bool) -> FloatArray:
+def _flows(rng: np.random.Generator, state: State) -> FloatArray:
     """Flows from 0.4 to 5 mL/min/g, with territories of less flow."""
-    highest = rng.uniform(1.8, 4.8) if stress else rng.uniform(0.6, 1.3)
+    highest = rng.uniform(1.8, 4.8) if state is State.STRESS else rng.uniform(0.6, 1.3)
     return np.clip(highest * rng.uniform(0.35, 1.1, N_SEGMENTS), 0.4, 5.0)

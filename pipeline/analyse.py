@@ -14,6 +14,7 @@ from pipeline.dual_echo import without_t2_star
 from pipeline.errors import PipelineError
 from pipeline.input_function import input_function
 from pipeline.input_motion import held_still
+from pipeline.input_scale import SharedScale, scale_findings, shared_scales, two_readouts
 from pipeline.maps import low_flow_share
 from pipeline.measured import measured_wall
 from pipeline.native_t1 import (
@@ -111,9 +112,11 @@ def analyse(
     if native_t1 is not None:
         outlined = [_with_native_t1(one, native_t1) for one in outlined]
     outlined = _calibrated(outlined)
-    for one, left in zip(outlined, _residuals(outlined), strict=True):
+    residuals = _residuals(outlined)
+    shared = _shared_scales(outlined, residuals)
+    for one, left, scale in zip(outlined, residuals, shared, strict=True):
         with _failing_into(failures, one.first_pass):
-            analysed.append(_quantify_first_pass(one, left, settings, progress))
+            analysed.append(_quantify_first_pass(one, left, scale, settings, progress))
     reserves = _reserve(analysed)
     return PerfusionResult(
         first_passes=tuple(analysed),
@@ -226,8 +229,29 @@ def _residuals(outlined: Sequence[_Outlined]) -> list[Residual]:
     return [residual(one.baseline, native, one.first_pass.physics) for one in outlined]
 
 
+def _shared_scales(
+    outlined: Sequence[_Outlined], residuals: Sequence[Residual]
+) -> list[SharedScale | None]:
+    """Gather what the first passes tell each other about the scale of a short readout."""
+    return shared_scales(
+        [
+            two_readouts(
+                one.first_pass,
+                [each.aligned.frames for each in one.anatomies],
+                [each.regions for each in one.anatomies],
+                left.blood_mmol_l,
+            )
+            for one, left in zip(outlined, residuals, strict=True)
+        ]
+    )
+
+
 def _quantify_first_pass(
-    outlined: _Outlined, left: Residual, settings: Settings, progress: Progress
+    outlined: _Outlined,
+    left: Residual,
+    scale: SharedScale | None,
+    settings: Settings,
+    progress: Progress,
 ) -> FirstPassResult:
     """Input function and blood flow of all slices."""
     first_pass = outlined.first_pass
@@ -237,6 +261,7 @@ def _quantify_first_pass(
         [one.aligned.frames for one in outlined.anatomies],
         [one.regions for one in outlined.anatomies],
         residual_mmol_l=left.blood_mmol_l,
+        shared=scale,
     )
     slices, segments = quantify(
         outlined.anatomies,
@@ -245,6 +270,7 @@ def _quantify_first_pass(
         left,
         settings.model,
         outlined.left_slope_mm,
+        first_pass.state,
     )
     return FirstPassResult(
         label=first_pass.label,
@@ -260,6 +286,7 @@ def _quantify_first_pass(
         findings=worst_first(
             [
                 *first_pass_findings(first_pass, slices, arterial, segments),
+                *scale_findings(scale, arterial.spread),
                 *residual_findings(left),
                 *outlined.findings,
             ]

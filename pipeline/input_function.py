@@ -11,8 +11,9 @@ from pipeline.blood_curve import BloodCurve, averaged, blood_curve, combined
 from pipeline.blood_pool import PoolSignal, pool_signal, series_pool_signal
 from pipeline.bolus import PEAK_PER_DOSE, PEAK_SPREAD, Landmarks, find_landmarks
 from pipeline.errors import NoInputFunctionError
+from pipeline.input_scale import SharedScale, blood_curve_beside, two_readouts
 from pipeline.result import InputFunction, Regions
-from pipeline.second_readout import blood_curve_beside, passage_shift_s
+from pipeline.second_passage import passage_shift_s
 from pipeline.study import FirstPass, FloatArray, InputKind, Physics
 
 HIGHEST_AMPLIFICATION: Final = 3.0
@@ -40,6 +41,8 @@ class _Candidate:
     source: str
     curve: BloodCurve
     pool: PoolSignal
+    spread: float = 0.0
+    """Of the logarithm of its height, that the scale of its readout leaves open."""
 
 
 def input_function(
@@ -48,6 +51,7 @@ def input_function(
     regions: Sequence[Regions],
     *,
     residual_mmol_l: float = 0.0,
+    shared: SharedScale | None = None,
 ) -> InputFunction:
     """Concentration in whole blood of the left ventricle [mmol/L], as change since the bolus came.
 
@@ -65,6 +69,8 @@ def input_function(
         Motion-compensated frames [time, row, column] and masks, one for each slice.
     residual_mmol_l
         Contrast agent in the blood from an earlier injection.
+    shared
+        What other first passes say about the scale of a dual-sequence series; None: nothing.
 
     Raises
     ------
@@ -77,7 +83,7 @@ def input_function(
             "no slice shows a passage of contrast agent through the left ventricular pool"
         )
     main = _together(pools)
-    separate = _separate(first_pass, regions, residual_mmol_l, pools, main)
+    separate = _separate(first_pass, aligned_frames, regions, residual_mmol_l, main, shared)
     return _finished(separate or main, first_pass.physics)
 
 
@@ -122,29 +128,28 @@ def _together(pools: Sequence[_Candidate]) -> _Candidate:
 
 def _separate(
     first_pass: FirstPass,
+    aligned_frames: Sequence[FloatArray],
     regions: Sequence[Regions],
     residual_mmol_l: float,
-    pools: Sequence[_Candidate],
     main: _Candidate,
+    shared: SharedScale | None,
 ) -> _Candidate | None:
     """Input curve of the series made for it; None where there is none or its pool is not found."""
     series = first_pass.input_series
     if series is None:
         return None
+    both = two_readouts(first_pass, aligned_frames, regions, residual_mmol_l)
+    if both is not None:
+        beside, spread = blood_curve_beside(both, shared)
+        return _Candidate(
+            source=f"{series.kind.value} series",
+            curve=combined(main.curve, beside),
+            pool=both.second,
+            spread=spread,
+        )
     pool = series_pool_signal(series, first_pass.slices[0], regions[0])
     if pool is None:
         return None
-    if series.kind is InputKind.DUAL_SEQUENCE:
-        beside = blood_curve_beside(
-            [one.pool for one in pools],
-            pool,
-            first_pass.physics,
-            series.readout,
-            residual_mmol_l=residual_mmol_l,
-        )
-        return _Candidate(
-            source=f"{series.kind.value} series", curve=combined(main.curve, beside), pool=pool
-        )
     curve = blood_curve(
         pool,
         first_pass.physics,
@@ -176,6 +181,7 @@ def _finished(candidate: _Candidate, physics: Physics) -> InputFunction:
         first_pass_end_s=landmarks.first_pass_end_s,
         source=candidate.source,
         saturated=bool(unreliable.any()) or _is_flat(curve.time_s, values, landmarks.peak_s),
+        spread=candidate.spread,
     )
 
 

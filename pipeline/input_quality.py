@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from pipeline.result import Finding, InputFunction, Severity
-from pipeline.study import FirstPass, InputKind, State
+from pipeline.study import State
 from pipeline.units import SECONDS_PER_MINUTE
 
 LEAST_PEAK_MMOL_L: Final = 1.0
@@ -149,27 +149,5 @@ def order_findings(transit_s: float | None) -> list[Finding]:
             severity=Severity.WITHHOLD,
             sentence="What was taken for the left ventricle enhances before the right one "
             f"({-transit_s:.1f} s): the pools are confused, and so is the input function.",
-        )
-    ]
-
-
-def scale_findings(first_pass: FirstPass) -> list[Finding]:
-    """Doubt stress flow whose input function rests on the scale of a short readout.
-
-    That scale is found from the curvature of the long one. On simulated patients it comes out a
-    third and more too high in some stress passes, and nothing in them tells which.
-    """
-    series = first_pass.input_series
-    if series is None or series.kind is not InputKind.DUAL_SEQUENCE:
-        return []
-    if first_pass.state is State.REST:
-        return []
-    return [
-        Finding(
-            code="input-scale-estimated",
-            severity=Severity.WARNING,
-            sentence="The scale of the short readout of the blood was found from the long one. On "
-            "simulated patients flow under stress came out a quarter too low on average with it, "
-            "and the reserve as well.",
         )
     ]

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from scipy import ndimage, stats
 
-from pipeline.result import FitStatus, FlowMaps, Regions, SegmentFlow
+from pipeline.result import FitStatus, FlowMaps, Regions, SegmentFlow, merged_sd_ml_min_g
 from pipeline.study import BoolArray, FloatArray, IntArray
 
 TRIMMED_SHARE = 0.1
@@ -37,6 +37,10 @@ class Fitted(Protocol):
 
     @property
     def mbf_sd_ml_min_g(self) -> FloatArray:
+        """[curve]."""
+
+    @property
+    def mbf_model_sd_ml_min_g(self) -> FloatArray:
         """[curve]."""
 
     @property
@@ -182,6 +186,7 @@ def slice_segments(
             segment=segment,
             mbf_ml_min_g=float(fit.mbf_ml_min_g[row]),
             mbf_sd_ml_min_g=float(fit.mbf_sd_ml_min_g[row]),
+            mbf_model_sd_ml_min_g=float(fit.mbf_model_sd_ml_min_g[row]),
             mbf_pixel_median_ml_min_g=_median_flow(pixel_fit, segment_of_pixel == segment),
             n_pixels=curves.n_pixels[row],
             status=FitStatus(int(fit.status[row])),
@@ -214,10 +219,12 @@ def _merge(parts: list[SegmentFlow]) -> SegmentFlow:
     n_pixels = np.array([one.n_pixels for one in parts])
     share = n_pixels / n_pixels.sum()
     largest = parts[int(np.argmax(n_pixels))]
+    whole_sd, model_sd = merged_sd_ml_min_g(parts)
     return SegmentFlow(
         segment=largest.segment,
         mbf_ml_min_g=float(share @ [one.mbf_ml_min_g for one in parts]),
-        mbf_sd_ml_min_g=float(np.hypot.reduce(share * [one.mbf_sd_ml_min_g for one in parts])),
+        mbf_sd_ml_min_g=whole_sd,
+        mbf_model_sd_ml_min_g=model_sd,
         mbf_pixel_median_ml_min_g=float(share @ [one.mbf_pixel_median_ml_min_g for one in parts]),
         n_pixels=int(n_pixels.sum()),
         status=max(one.status for one in parts),

@@ -10,7 +10,6 @@ from pipeline.input_quality import (
     order_findings,
     output_findings,
     peak_findings,
-    scale_findings,
 )
 from pipeline.passage import pulmonary_transit_s
 from pipeline.result import (
@@ -53,7 +52,6 @@ def first_pass_findings(
                 [one.regions for one in slices],
             )
         ),
-        *scale_findings(first_pass),
         *_physics_findings(first_pass),
         *_fit_findings([one.maps for one in slices], segments),
         *_segmentation_findings(slices),

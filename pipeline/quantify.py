@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from pipeline.concentration import baseline_frames, tissue_curves
-from pipeline.fit import FlowFit, Prior, fit_flow, learned_prior
+from pipeline.fit import FlowFit, Prior, fit_flow, learned_prior, model_in
 from pipeline.maps import (
     SegmentCurves,
     flow_maps,
@@ -23,7 +23,7 @@ from pipeline.outline import Anatomy
 from pipeline.passage import right_arrival_s
 from pipeline.residual import Residual
 from pipeline.result import InputFunction, SegmentFlow, SliceResult
-from pipeline.study import FloatArray, IntArray, Physics
+from pipeline.study import FloatArray, IntArray, Physics, State
 
 LEAST_DARK_FRAMES: Final = 3
 
@@ -48,6 +48,7 @@ def quantify(
     left: Residual,
     model: str,
     left_slope_mm: tuple[float, float] = (0.0, 0.0),
+    state: State = State.UNDETERMINED,
 ) -> tuple[tuple[SliceResult, ...], tuple[SegmentFlow, ...]]:
     """Fit blood flow to every pixel and every AHA segment of a first pass.
 
@@ -66,7 +67,10 @@ def quantify(
         A name of `pipeline.fit.models.MODELS`.
     left_slope_mm
         How what the saturation pulse leaves changes with the place (row, column) [1/mm].
+    state
+        Says which flow is usual.
     """
+    expected = model_in(state, model)
     slices = [_curves(one, physics, arterial, left, left_slope_mm) for one in anatomies]
 
     def fit(curves: _Curves, concentration: FloatArray, prior: Prior | None = None) -> FlowFit:
@@ -75,13 +79,13 @@ def quantify(
             curves.anatomy.source.time_s,
             arterial,
             frame_weight=curves.anatomy.aligned.frame_weight,
-            model=model,
+            model=expected,
             haematocrit=physics.haematocrit,
             prior=prior,
         )
 
     prior = learned_prior(
-        lambda prior: [fit(one, one.segments.curves_mmol_l, prior) for one in slices], model
+        lambda prior: [fit(one, one.segments.curves_mmol_l, prior) for one in slices], expected
     )
     results, tables = [], []
     for one in slices:

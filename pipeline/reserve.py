@@ -14,6 +14,7 @@ from pipeline.result import (
     Reserve,
     SegmentFlow,
     SegmentReserve,
+    merged_sd_ml_min_g,
 )
 from pipeline.study import State
 
@@ -240,12 +241,12 @@ def _pairs(
 def _territory_flow(territory: Territory | None, measured: Sequence[SegmentFlow]) -> TerritoryFlow:
     layered = [one for one in measured if np.isfinite(one.mbf_endo_ml_min_g + one.mbf_epi_ml_min_g)]
     seen = [one for one in measured if np.isfinite(one.mbf_pixel_median_ml_min_g)]
-    n_pixels = np.array([one.n_pixels for one in measured])
-    noise = n_pixels / n_pixels.sum() * [one.mbf_sd_ml_min_g for one in measured]
+    whole_sd, model_sd = merged_sd_ml_min_g(measured)
     return TerritoryFlow(
         territory=territory,
-        n_pixels=int(n_pixels.sum()),
-        mbf_sd_ml_min_g=float(np.hypot.reduce(noise)),
+        n_pixels=sum(one.n_pixels for one in measured),
+        mbf_sd_ml_min_g=whole_sd,
+        mbf_model_sd_ml_min_g=model_sd,
         mbf_ml_min_g=_mean([one.mbf_ml_min_g for one in measured], measured),
         mbf_pixel_median_ml_min_g=_mean([one.mbf_pixel_median_ml_min_g for one in seen], seen),
         mbf_endo_ml_min_g=_mean([one.mbf_endo_ml_min_g for one in layered], layered),

@@ -4,6 +4,7 @@ Pixel coordinates are (row, column) with whole numbers at pixel centres; masks a
 grid of the slice's frames. Flow is in mL/min/g.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
@@ -123,6 +124,9 @@ class InputFunction:
     """``LV pool of slice 1``, ``dual sequence series`` …"""
     saturated: bool = False
     """The readout was near its ceiling at the peak: the amplitude is uncertain."""
+    spread: float = 0.0
+    """Standard deviation of the logarithm of its height that the scale of a separate readout leaves
+    open."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -159,7 +163,8 @@ class RegionFlow:
     mbf_ml_min_g: float
     """Fitted on the mean curves of the AHA segments in it."""
     mbf_sd_ml_min_g: float
-    """Of noise in the curves."""
+    """Of noise in the curves and of the model; what moves all flows of a first pass together is not
+    in it."""
     mbf_pixel_median_ml_min_g: float
     """Median of the pixel fits: the second way to the same number."""
     n_pixels: int
@@ -167,6 +172,8 @@ class RegionFlow:
     """Fitted on the mean curve of the inner half of the wall."""
     mbf_epi_ml_min_g: float = float("nan")
     """Of the outer half."""
+    mbf_model_sd_ml_min_g: float = 0.0
+    """The part of the standard deviation that all segments have in common."""
 
     @property
     def pixel_difference_ml_min_g(self) -> float:
@@ -177,6 +184,20 @@ class RegionFlow:
     def endo_epi_ratio(self) -> float:
         """Flow of the inner over that of the outer half of the wall."""
         return self.mbf_endo_ml_min_g / self.mbf_epi_ml_min_g
+
+
+def merged_sd_ml_min_g(parts: Sequence[RegionFlow]) -> tuple[float, float]:
+    """Find the standard deviation of the mean flow of parts by pixels, and that of the model.
+
+    Noise averages out between parts, the error of the model does not.
+    """
+    n_pixels = np.array([one.n_pixels for one in parts])
+    share = n_pixels / n_pixels.sum()
+    whole = np.array([one.mbf_sd_ml_min_g for one in parts])
+    of_model = np.array([one.mbf_model_sd_ml_min_g for one in parts])
+    noise = np.sqrt(np.maximum(whole**2 - of_model**2, 0.0))
+    common = float(share @ of_model)
+    return float(np.hypot(np.linalg.norm(share * noise), common)), common
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -17,7 +17,7 @@ _TOP, _ROW = 0.845, 0.0298
 _NAME_X, _FIRST_X, _STEP, _LAST_X = 0.03, 0.25, 0.0554, 0.97
 _COLUMNS = ("MBF", "SD", "pixels", "endo", "epi", "ratio")
 _LEGEND = (
-    "MBF: fit of the mean curve. SD: of noise in the fit. pixels: median of the pixel fits less "
+    "MBF: fit of the mean curve. SD: of noise and model. pixels: median of the pixel fits less "
     "MBF. endo, epi: fits of the halves of the wall; ratio: one over the other."
 )
 _RING = ("anterior", "anteroseptal", "inferoseptal", "inferior", "inferolateral", "anterolateral")

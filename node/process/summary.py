@@ -130,13 +130,14 @@ def _findings(result: PerfusionResult) -> list[str]:
 def table(result: PerfusionResult) -> list[str]:
     """MBF of each segment, territory and the whole in each first pass, and the reserve, as lines.
 
-    Beside MBF: noise of the fit, and flow of the inner over that of the outer half of the wall.
+    Beside MBF: its standard deviation, and flow of the inner over that of the outer half of the
+    wall.
     """
     shown = [one for one in result.first_passes if not one.withheld]
     rows = flow_table(shown, result.reserve)
     if not rows:
         return []
-    head = f"{'MBF [mL/min/g] ± fit noise':26}"
+    head = f"{'MBF [mL/min/g] ± SD of fit':26}"
     head += "".join(f"{one.label:>15} endo/epi" for one in shown)
     lines = [head + (f"{'reserve':>10}" if result.reserve else "")]
     for row in rows:

@@ -12,9 +12,9 @@ from pipeline.blood_pool import PoolSignal, core, pool_signal, series_pool_signa
 from pipeline.bolus import PEAK_PER_DOSE, PEAK_SPREAD
 from pipeline.calibration.unknowns import Draw, applied, readout_as
 from pipeline.concentration import lookup
+from pipeline.input_scale import TwoReadouts, agreement
 from pipeline.result import Regions
 from pipeline.rician import mean_magnitude, noise_excess, noise_level
-from pipeline.second_readout import agreement
 from pipeline.signal_model import Medium
 from pipeline.study import FirstPass, FloatArray, InputKind, PerfusionSlice, Physics, Readout
 
@@ -113,9 +113,16 @@ def judge(seen: Seen, first_pass: FirstPass, truth: Draw) -> Verdict:
         peak, spread = _expected_peak(physics)
         likelihood, log_blood, variance = _ceiling(seen.pools, physics, peak, spread)
     elif series.kind is InputKind.DUAL_SEQUENCE:
-        beside = agreement(seen.pools, seen.second, physics, readout_as(series.readout, truth))
-        area = float(np.clip(beside.values_mmol_l, 0.0, None).sum())
-        likelihood, log_blood, variance = beside.log_likelihood, float(np.log(area)), 0.0
+        beside = agreement(
+            TwoReadouts(
+                mains=seen.pools,
+                second=seen.second,
+                physics=physics,
+                readout=readout_as(series.readout, truth),
+            )
+        )
+        likelihood, log_blood = beside.log_likelihood, beside.log_area
+        variance = beside.spread**2
     else:
         diluted = blood_curve(seen.second, physics, readout_as(series.readout, truth))
         peak = float(np.sort(diluted.values_mmol_l)[-3:].mean())

@@ -9,10 +9,10 @@ import torch
 from pipeline.fit import model_free
 from pipeline.fit.batch import BatchFit, Fitter
 from pipeline.fit.convolution import DTYPE, Convolution
-from pipeline.fit.models import Model, Prior, model_named
+from pipeline.fit.models import USUAL_FLOW_ML_MIN_G, Model, Prior, model_named
 from pipeline.fit.parametric import Parametric
 from pipeline.result import FitStatus, InputFunction
-from pipeline.study import BoolArray, FloatArray, IntArray
+from pipeline.study import BoolArray, FloatArray, IntArray, State
 from pipeline.threads import one_thread
 from pipeline.units import flow_ml_min_g
 
@@ -29,7 +29,10 @@ class FlowFit:
     flow_per_s: FloatArray
     """The same as h(0), per volume of tissue [curve]."""
     mbf_sd_ml_min_g: FloatArray
-    """Of noise in the curve, given that model and input function are right, [curve]."""
+    """Of noise in the curve and of the model, given that the input function is right [curve]."""
+    mbf_model_sd_ml_min_g: FloatArray
+    """The part of it that all curves of a heart have in common, because it is no capillary
+    [curve]."""
     delay_s: FloatArray
     """Arrival in the tissue after the input function [curve]."""
     status: IntArray
@@ -103,7 +106,21 @@ def fit_flow(
             prior = prior or kinetic.prior
             fitter = Parametric(kinetic, prior, haematocrit, used, inside, everywhere)
         fit = fitter.fit(data)
-    return _assemble(usable, curves_mmol_l.shape, fit, prior)
+    error = 0.0 if kinetic is None else kinetic.error
+    return _assemble(usable, curves_mmol_l.shape, fit, prior, error)
+
+
+def model_in(state: State, model: str) -> str | Model:
+    """Return a model that expects the flow usual in this state; ``model-free`` expects nothing.
+
+    Raises
+    ------
+    InvalidStudyError
+        There is no model of that name.
+    """
+    if model == model_free.NAME:
+        return model
+    return model_named(model).expecting(USUAL_FLOW_ML_MIN_G[state])
 
 
 def _window(
@@ -122,7 +139,11 @@ def _window(
 
 
 def _assemble(
-    usable: BoolArray, shape: tuple[int, ...], fit: BatchFit, prior: Prior | None
+    usable: BoolArray,
+    shape: tuple[int, ...],
+    fit: BatchFit,
+    prior: Prior | None,
+    model_error: float,
 ) -> FlowFit:
     """Put the curves that were not fitted back in."""
 
@@ -133,10 +154,12 @@ def _assemble(
 
     flow_per_s = filled(fit.flow_per_s)
     to_flow = flow_ml_min_g(1.0)
+    of_model = model_error * to_flow * flow_per_s
     return FlowFit(
         mbf_ml_min_g=to_flow * flow_per_s,
         flow_per_s=flow_per_s,
-        mbf_sd_ml_min_g=to_flow * filled(fit.flow_sd_per_s),
+        mbf_sd_ml_min_g=np.hypot(to_flow * filled(fit.flow_sd_per_s), of_model),
+        mbf_model_sd_ml_min_g=of_model,
         delay_s=filled(fit.delay_s),
         status=filled(fit.status, FitStatus.NOT_FITTED.value).astype(int),
         fitted_mmol_l=filled(fit.fitted),

@@ -1,12 +1,8 @@
-from dataclasses import replace
-
 import numpy as np
-import pytest
 
 from pipeline import input_quality
-from pipeline.phantom import FAST, simulate
 from pipeline.result import InputFunction, Severity
-from pipeline.study import InputKind, State
+from pipeline.study import State
 from tests.kinetic_truth import blood_curve
 
 TIME_S = np.arange(0.0, 60.0, 0.9)
@@ -93,19 +89,3 @@ def test_a_left_ventricle_that_fills_before_the_right_one_withholds_the_numbers(
 
 def test_an_order_of_the_ventricles_that_was_not_seen_is_said():
     assert codes(input_quality.order_findings(None)) == {"ventricle-order-unknown": Severity.NOTE}
-
-
-@pytest.mark.parametrize(
-    ("state", "kind", "doubted"),
-    [
-        (State.STRESS, InputKind.DUAL_SEQUENCE, True),
-        (State.REST, InputKind.DUAL_SEQUENCE, False),
-        (State.STRESS, InputKind.DUAL_BOLUS, False),
-        (State.STRESS, None, False),
-    ],
-)
-def test_stress_flow_on_the_scale_of_a_short_readout_is_doubted(state, kind, doubted):
-    settings = replace(FAST, states=(state,), input_kind=kind)
-    first_pass = simulate(3, settings).study.first_passes[0]
-    found = codes(input_quality.scale_findings(first_pass))
-    assert found == ({"input-scale-estimated": Severity.WARNING} if doubted else {})

@@ -14,6 +14,7 @@ def fit_of(flows, n_times=3):
         mbf_ml_min_g=flows,
         flow_per_s=flows / 60.0,
         mbf_sd_ml_min_g=0.1 * flows,
+        mbf_model_sd_ml_min_g=0.06 * flows,
         delay_s=np.ones_like(flows),
         status=status,
         fitted_mmol_l=np.zeros((flows.size, n_times)),
@@ -136,3 +137,9 @@ def test_single_noisy_pixels_are_no_burden():
     flow[::4, ::4] = 0.2
     found = maps.flow_maps(regions.myocardium, fit_of(flow[regions.myocardium]))
     assert maps.low_flow_share([(found, regions.myocardium)], 2.0) == 0.0
+
+
+def test_noise_averages_out_between_slices_and_the_error_of_the_model_does_not():
+    [merged] = maps.merge_segments([table(7, 1.0, 20), table(7, 1.0, 20)])
+    assert merged.mbf_model_sd_ml_min_g == pytest.approx(0.06)
+    assert merged.mbf_sd_ml_min_g == pytest.approx(np.hypot(0.06, 0.08 / np.sqrt(2.0)))
