@@ -101,7 +101,7 @@ USUAL_FLOW_ML_MIN_G: Final = {State.REST: 0.85, State.STRESS: 1.8, State.UNDETER
 """Of people who are examined: 0.82 to 0.85 at rest; under stress 2.9 in healthy people, 2.25 in
 those with risk factors and 1.7 in those with coronary disease (positron emission, Gould 2013,
 doi 10.1016/j.jacc.2013.07.076). A first pass hardly tells 3 mL/min/g from 4, and what is expected
-decides."""
+decides: rather the flow of the ill, who are looked for."""
 
 _FLOW: Final = Parameter(
     name="flow_per_s",
