@@ -1,6 +1,6 @@
-"""`serve`: starts the receiver and the worker as processes of their own and keeps them running.
+"""`serve`: starts receiver, worker and status page as processes of their own, kept running.
 
-They never call each other; either may crash and come back alone.
+They never call each other; each may crash and come back alone.
 """
 
 import logging
@@ -29,6 +29,8 @@ HOPELESS_EXITS = (UsageError.exit_code,)
 
 class ChildGaveUpError(NodeError):
     """A child says that starting it again cannot help; its own log says why."""
+
+    exit_code = UsageError.exit_code
 
 
 @dataclass

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Supervise receiver and worker; returns 0 after SIGTERM or SIGINT."""
+    """Supervise receiver, worker and status page; returns 0 after SIGTERM or SIGINT."""
     from node.service import Supervisor, node_command
     from node.standing import begin
 
