@@ -3,7 +3,6 @@
 The margin leaves room for the random shifts, turns and stretches of `appearance`.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,16 +40,11 @@ class Example:
     known; float16, [SIDE, SIDE]."""
 
 
-def examples(first_seed: int = FIRST_TRAINING_SEED) -> Iterator[Example]:
-    """Yield one example a seed, without end: both states, all levels, many pixel sizes."""
-    seed = first_seed
-    while True:
-        yield example(seed)
-        seed += 1
-
-
 def example(seed: int) -> Example:
-    """Simulate one slice in a perfect breath-hold; what motion is left over is added later."""
+    """Simulate one slice in a perfect breath-hold; what motion is left over is added later.
+
+    Seeds in a row give both states, all levels and many pixel sizes.
+    """
     draw = np.random.default_rng((seed, 1))
     spacing_mm = draw.uniform(1.3, 2.6)
     settings = PhantomSettings(

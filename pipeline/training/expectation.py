@@ -18,7 +18,7 @@ _WALL = CLASSES.index("myocardium")
 def fit_expectation(
     network: SpaceTimeUNet, frames: Tensor, shares: Tensor, heat: Tensor, seed: int = 0
 ) -> Tensor:
-    """Fit the weights [sign] of `expected_overlap` on examples that the network was not shown.
+    """Fit how much each of `SIGNS` foretells of the overlap [sign], on examples never learned from.
 
     `frames`, `shares` and `heat` are those of `Example`, with a batch before them.
     """
