@@ -22,7 +22,7 @@ from pipeline.result import (
     Severity,
     SliceResult,
 )
-from pipeline.study import FirstPass, Origin, State
+from pipeline.study import PARAMETER_NAMES, FirstPass, Origin, State
 
 PLAUSIBLE_FLOW_ML_MIN_G: Final = (0.1, 6.0)
 """Median of the segments; no living myocardium is known outside."""
@@ -83,11 +83,11 @@ def study_findings(first_passes: Sequence[FirstPassResult]) -> tuple[Finding, ..
 
 
 def _physics_findings(first_pass: FirstPass) -> list[Finding]:
-    assumed = sorted(
-        name
-        for name, origin in first_pass.physics.origin.items()
-        if origin is Origin.DEFAULT and name not in SAID_FOR_THE_STUDY
-    )
+    assumed = [
+        words
+        for name, words in PARAMETER_NAMES.items()
+        if first_pass.physics.origin.get(name) is Origin.DEFAULT and name not in SAID_FOR_THE_STUDY
+    ]
     if not assumed:
         return []
     return [

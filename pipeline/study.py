@@ -6,7 +6,7 @@ All types are frozen; arrays in them are not to be written to. Axes are [time, r
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +107,26 @@ class Physics:
     """Contrast agent given for this first pass [mmol/kg]; None: not known."""
     origin: Mapping[str, Origin] = field(default_factory=dict)
     """Field name (``readout.flip_angle_rad`` for the readout's) to where its value came from."""
+
+
+PARAMETER_NAMES: Final[Mapping[str, str]] = {
+    "field_strength_t": "field strength",
+    "readout.sequence": "sequence",
+    "readout.repetition_time_s": "time between readout pulses",
+    "readout.echo_time_s": "echo time",
+    "readout.flip_angle_rad": "flip angle",
+    "readout.saturation_delay_s": "saturation delay",
+    "readout.pulses_before_centre": "pulses before the centre of k-space",
+    "readout.saturation_efficiency": "saturation efficiency",
+    "r1_relaxivity_l_mmol_s": "longitudinal relaxivity",
+    "r2_star_relaxivity_l_mmol_s": "transverse relaxivity in blood",
+    "t1_blood_s": "T1 of blood",
+    "t1_myocardium_s": "T1 of myocardium",
+    "blood_replaced_per_s": "blood replaced in a slice",
+    "haematocrit": "haematocrit",
+    "dose_mmol_kg": "dose",
+}
+"""Fields of `Physics`, as its `origin` names them, in words for people."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What people want to know beside the numbers, as headed sentences, for report and pages."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 
 import numpy as np
@@ -9,28 +9,24 @@ from node.dicom_write.provenance import NOTICE
 from node.dicom_write.sources import ReadStudy
 from pipeline.reserve import work_sentences
 from pipeline.result import Finding, FirstPassResult, FitStatus, PerfusionResult, Severity
-from pipeline.study import FirstPass, Physics
+from pipeline.study import PARAMETER_NAMES, FirstPass, Physics
 
 Sections = Sequence[tuple[str, Sequence[str]]]
 
-_PHYSICS = (
-    ("field_strength_t", "field strength", 1.0, "T"),
-    ("readout.sequence", "sequence", None, ""),
-    ("readout.repetition_time_s", "time between readout pulses", 1e3, "ms"),
-    ("readout.echo_time_s", "echo time", 1e3, "ms"),
-    ("readout.flip_angle_rad", "flip angle", 180 / np.pi, "deg"),
-    ("readout.saturation_delay_s", "saturation delay", 1e3, "ms"),
-    ("readout.pulses_before_centre", "pulses before the centre of k-space", 1.0, ""),
-    ("readout.saturation_efficiency", "saturation efficiency", 1.0, ""),
-    ("r1_relaxivity_l_mmol_s", "longitudinal relaxivity", 1.0, "L/mmol/s"),
-    ("r2_star_relaxivity_l_mmol_s", "transverse relaxivity in blood", 1.0, "L/mmol/s"),
-    ("t1_blood_s", "T1 of blood", 1e3, "ms"),
-    ("t1_myocardium_s", "T1 of myocardium", 1e3, "ms"),
-    ("blood_replaced_per_s", "blood replaced in a slice", 1.0, "/s"),
-    ("haematocrit", "haematocrit", 1.0, ""),
-    ("dose_mmol_kg", "dose", 1.0, "mmol/kg"),
-)
-"""Field of `Physics`, its name in words, factor to the unit shown (None: text), unit."""
+_SHOWN_IN: Mapping[str, tuple[float, str]] = {
+    "field_strength_t": (1.0, "T"),
+    "readout.repetition_time_s": (1e3, "ms"),
+    "readout.echo_time_s": (1e3, "ms"),
+    "readout.flip_angle_rad": (180 / np.pi, "deg"),
+    "readout.saturation_delay_s": (1e3, "ms"),
+    "r1_relaxivity_l_mmol_s": (1.0, "L/mmol/s"),
+    "r2_star_relaxivity_l_mmol_s": (1.0, "L/mmol/s"),
+    "t1_blood_s": (1e3, "ms"),
+    "t1_myocardium_s": (1e3, "ms"),
+    "blood_replaced_per_s": (1.0, "/s"),
+    "dose_mmol_kg": (1.0, "mmol/kg"),
+}
+"""Field of `Physics` to the factor to the unit that is shown, and that unit; others have none."""
 
 
 def sections(
@@ -94,7 +90,8 @@ def method_sentences(first_pass: FirstPassResult, source: FirstPass) -> list[str
 
 def physical_parameters(first_pass: FirstPassResult) -> Iterator[str]:
     """Give each physical parameter with where it came from and what calibration made of it."""
-    for path, name, factor, unit in _PHYSICS:
+    for path, name in PARAMETER_NAMES.items():
+        factor, unit = _SHOWN_IN.get(path, (1.0, ""))
         told, used = (
             _shown(physics, path, factor) for physics in (first_pass.physics, first_pass.used)
         )
@@ -108,11 +105,11 @@ def physical_parameters(first_pass: FirstPassResult) -> Iterator[str]:
         yield f"{name} {told} {unit}".rstrip() + (f" ({', '.join(remarks)})" if remarks else "")
 
 
-def _shown(physics: Physics, path: str, factor: float | None) -> str | None:
+def _shown(physics: Physics, path: str, factor: float) -> str | None:
     """Write a field of the physics in the unit that is shown; None where it is not known."""
     value = attrgetter(path)(physics)
-    if value is None or factor is None:
-        return None if value is None else str(value)
+    if value is None or isinstance(value, str):
+        return value
     return f"{value * factor:.4g}"
 
 

@@ -91,7 +91,7 @@ def test_parameters_that_nobody_told_are_named(phantom, judged):
     physics = replace(first_pass.physics, origin=told)
     [finding] = judged(source=replace(first_pass, physics=physics))
     assert finding.code == "physics-assumed"
-    assert finding.sentence.endswith(": readout.flip_angle_rad.")  # T1 has a finding of its own
+    assert finding.sentence.endswith(": flip angle.")  # T1 has a finding of its own
 
 
 def scaled(result, state, by, **changes):

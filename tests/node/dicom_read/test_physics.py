@@ -9,7 +9,7 @@ from node.dicom_read.header import Header
 from node.dicom_read.physics import field_strength_t, read_physics, sequence_kind
 from node.dicom_read.siemens import csa_values, readout_train
 from pipeline.errors import InvalidStudyError
-from pipeline.study import Origin, SequenceKind
+from pipeline.study import PARAMETER_NAMES, Origin, SequenceKind
 
 
 def header(**values) -> Header:
@@ -61,6 +61,10 @@ def test_the_delay_is_what_is_left_of_the_saturation_time_before_the_centre_of_k
         "readout.saturation_efficiency",
         "readout.sequence",
     }
+
+
+def test_every_value_with_an_origin_has_a_name_for_people():
+    assert set(physics(PatientWeight=80, ContrastBolusVolume=8).origin) <= set(PARAMETER_NAMES)
 
 
 def test_a_saturation_time_shorter_than_the_readout_goes_to_the_first_pulse_and_is_noted():
