@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from pipeline.motion import align
 from pipeline.phantom import PhantomSettings, SliceTruth, simulate
-from pipeline.result import Box
+from pipeline.result import AlignedSeries, Box
 from pipeline.study import FloatArray, PerfusionSlice, State
 
 AROUND_MM = 25.0
@@ -146,16 +146,16 @@ def nothing(case: Case) -> FloatArray:
     return np.zeros((n_frames, 2, rows, columns))
 
 
+def _aligned(case: Case) -> AlignedSeries:
+    known, source = case.truth, case.source
+    return align(
+        source.frames, source.time_s, known.box, known.reference_frame, source.geometry.spacing_mm
+    )
+
+
 def ours(case: Case) -> FloatArray:
     """Run the pipeline's own."""
-    known = case.truth
-    found = align(
-        case.source.frames,
-        case.source.time_s,
-        known.box,
-        known.reference_frame,
-        case.source.geometry.spacing_mm,
-    )
+    found = _aligned(case)
     if found.displacement_mm is not None:
         return found.displacement_mm / case.spacing_mm[:, None, None]
     return nothing(case) + (found.bulk_displacement_mm / case.spacing_mm)[:, :, None, None]
@@ -163,14 +163,7 @@ def ours(case: Case) -> FloatArray:
 
 def ours_rigid(case: Case) -> FloatArray:
     """Take only the rigid part of the pipeline's own; the time is that of all."""
-    known = case.truth
-    found = align(
-        case.source.frames,
-        case.source.time_s,
-        known.box,
-        known.reference_frame,
-        case.source.geometry.spacing_mm,
-    )
+    found = _aligned(case)
     return nothing(case) + (found.bulk_displacement_mm / case.spacing_mm)[:, :, None, None]
 
 

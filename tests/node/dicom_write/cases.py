@@ -202,6 +202,29 @@ def a_segment(number: int, flow: float) -> SegmentFlow:
     )
 
 
+def a_source(number: int) -> FirstPassSource:
+    return FirstPassSource(
+        slices=tuple(
+            Source(
+                frames=tuple(
+                    FrameSource(
+                        path=Path(f"IM{number}{level}{time:02d}"),
+                        sop_class_uid=MRImageStorage,
+                        sop_instance_uid=f"1.2.3.{number}.{level + 1}.{time + 1}",
+                        frame_number=None,
+                    )
+                    for time in range(N_TIMES)
+                ),
+                series_instance_uid=f"1.2.3.{number}",
+                frame_of_reference_uid="1.2.3.4.5",
+                base_header=a_header(),
+            )
+            for level in range(3)
+        ),
+        time_key="AcquisitionTime",
+    )
+
+
 def a_first_pass(
     state: State, flow: float, number: int, findings: tuple[Finding, ...]
 ) -> tuple[FirstPass, FirstPassResult, FirstPassSource]:
@@ -242,27 +265,7 @@ def a_first_pass(
         heart_rate_bpm=first_pass.heart_rate_bpm,
         findings=findings,
     )
-    source = FirstPassSource(
-        slices=tuple(
-            Source(
-                frames=tuple(
-                    FrameSource(
-                        path=Path(f"IM{number}{level}{time:02d}"),
-                        sop_class_uid=MRImageStorage,
-                        sop_instance_uid=f"1.2.3.{number}.{level + 1}.{time + 1}",
-                        frame_number=None,
-                    )
-                    for time in range(N_TIMES)
-                ),
-                series_instance_uid=f"1.2.3.{number}",
-                frame_of_reference_uid="1.2.3.4.5",
-                base_header=a_header(),
-            )
-            for level in range(3)
-        ),
-        time_key="AcquisitionTime",
-    )
-    return first_pass, result, source
+    return first_pass, result, a_source(number)
 
 
 def a_case(findings: tuple[Finding, ...] = ()) -> Case:
