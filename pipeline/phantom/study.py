@@ -59,7 +59,7 @@ def simulate(seed: int, settings: PhantomSettings | None = None) -> PhantomStudy
 
 
 def stream(first_seed: int, settings: PhantomSettings | None = None) -> Iterator[PhantomStudy]:
-    """Yield studies of one slice in one state without end, for training.
+    """Yield studies of one slice in one state without end, for benchmarks.
 
     Every seed is another patient; the state alternates and the level of the slice varies.
     """
