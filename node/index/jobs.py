@@ -113,9 +113,7 @@ def begin_job(index: sa.Engine, study_uid: str, revision: int, attempt: int, now
     """Mark an attempt as running; False if it is no longer wanted (cancelled, superseded, old)."""
     return _move(
         index,
-        study_uid,
-        revision,
-        attempt,
+        (study_uid, revision, attempt),
         was=UNFINISHED,
         state=JobState.RUNNING,
         changed_s=now_s,
@@ -128,9 +126,7 @@ def await_partner(
     """Mark an attempt as analysed and lacking something; False if it is no longer wanted."""
     return _move(
         index,
-        study_uid,
-        revision,
-        attempt,
+        (study_uid, revision, attempt),
         was=(JobState.RUNNING, JobState.FETCHING),
         state=JobState.FETCHING,
         changed_s=now_s,
@@ -150,9 +146,7 @@ def revive_job(
     """Mark as done what was superseded: it speaks for the study after all."""
     return _move(
         index,
-        study_uid,
-        revision,
-        attempt,
+        (study_uid, revision, attempt),
         was=(JobState.SUPERSEDED,),
         state=JobState.DONE,
         verdict=verdict,
@@ -175,9 +169,7 @@ def end_job(
     """Close an attempt; False if somebody else (a person) closed the job meanwhile."""
     return _move(
         index,
-        study_uid,
-        revision,
-        attempt,
+        (study_uid, revision, attempt),
         was=UNFINISHED,
         state=state,
         verdict=verdict,
@@ -199,9 +191,7 @@ def repeat_job(
     """Give up one attempt and queue the next."""
     return _move(
         index,
-        study_uid,
-        revision,
-        attempt,
+        (study_uid, revision, attempt),
         was=UNFINISHED,
         state=JobState.QUEUED,
         attempt_more=1,
@@ -215,9 +205,7 @@ def retry_job(index: sa.Engine, study_uid: str, revision: int, now_s: float) -> 
     """Queue a failed or cancelled job again, because a person asks for it."""
     return _move(
         index,
-        study_uid,
-        revision,
-        None,
+        (study_uid, revision, None),
         was=(JobState.FAILED, JobState.CANCELLED),
         state=JobState.QUEUED,
         attempt_more=1,
@@ -231,9 +219,7 @@ def cancel_job(index: sa.Engine, study_uid: str, revision: int, now_s: float) ->
     """Take an unfinished job off the list, because a person asks for it."""
     return _move(
         index,
-        study_uid,
-        revision,
-        None,
+        (study_uid, revision, None),
         was=UNFINISHED,
         state=JobState.CANCELLED,
         reason="cancelled by a person",
@@ -254,9 +240,7 @@ def senders(index: sa.Engine, study_uid: str, revision: int) -> frozenset[str]:
 
 def _move(
     index: sa.Engine,
-    study_uid: str,
-    revision: int,
-    attempt: int | None,
+    place: tuple[str, int, int | None],
     *,
     was: Sequence[JobState],
     attempt_more: int = 0,
@@ -264,8 +248,9 @@ def _move(
 ) -> bool:
     """Change a row only from the state and the attempt that the caller believes it to be in.
 
-    A person (None) means whichever attempt it is.
+    `place` is study, revision and attempt; a person (None) means whichever attempt it is.
     """
+    study_uid, revision, attempt = place
     change = (
         JOB.update()
         .where(JOB.c.study_uid == study_uid, JOB.c.revision == revision)
