@@ -158,7 +158,8 @@ def unknown_scale(seen: TwoReadouts) -> SharedScale:
 def shared_scales(passes: Sequence[TwoReadouts | None]) -> list[SharedScale | None]:
     """Gather what the other first passes of an examination say about the ratio in each of them.
 
-    Their ratios scatter by `TIE` about that of the examination, of which nothing is known.
+    Their ratios scatter by `TIE` about that of the examination, of which nothing is known. Where
+    they contradict each other, nobody knows which is wrong, and each keeps to its own.
     """
     seen = [one for one in passes if one is not None]
     if not seen:
@@ -171,6 +172,7 @@ def shared_scales(passes: Sequence[TwoReadouts | None]) -> list[SharedScale | No
     of_exam = [np.logaddexp.reduce(apart + one, axis=1) for one in logs]
     best = np.max(np.sum([(apart + one).max(axis=1) for one in logs], axis=0))
     lost = sum(float(one.max()) for one in logs) - float(best)
+    disagreement = float(np.sqrt(2.0 * max(lost, 0.0)))
     weights = iter(
         np.logaddexp.reduce(apart + np.sum([*of_exam[:index], *of_exam[index + 1 :]], axis=0), 1)
         for index in range(len(logs))
@@ -180,8 +182,8 @@ def shared_scales(passes: Sequence[TwoReadouts | None]) -> list[SharedScale | No
         if one is None
         else SharedScale(
             log_ratios=log_ratios,
-            log_weight=next(weights),
-            disagreement=float(np.sqrt(2.0 * max(lost, 0.0))),
+            log_weight=next(weights) * (disagreement <= DOUBTFUL_DISAGREEMENT),
+            disagreement=disagreement,
         )
         for one in passes
     ]
