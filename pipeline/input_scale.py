@@ -219,7 +219,8 @@ def scale_evidence(seen: TwoReadouts, log_ratios: FloatArray) -> ScaleEvidence:
     of_slices = [_log_likelihood(one, seen, found, error) for one in seen.mains]
     shape = (len(FLOOR_SHARES), log_ratios.size)
     low, high = np.log(_scales(seen))
-    possible = (log_scales >= low) & (log_scales <= high)
+    # half a step more, so that something is possible even where all peaks are at the ceiling
+    possible = np.abs(log_scales - (low + high) / 2.0) <= (high - low + 1.01 * _STEP) / 2.0
     change = found - found[:, :n_dark].mean(axis=1, keepdims=True)
     return ScaleEvidence(
         log_likelihood=np.where(possible, np.mean(of_slices, axis=0).reshape(shape), -np.inf),
@@ -236,8 +237,6 @@ def agreement(seen: TwoReadouts, shared: SharedScale | None = None) -> Agreement
     evidence = scale_evidence(seen, shared.log_ratios)
     logs = evidence.log_likelihood + shared.log_weight
     highest = float(logs.max())
-    if not np.isfinite(highest):  # what others say leaves no peak that blood can have
-        return agreement(seen)
     weight = np.exp(logs - highest)
     log_likelihood = highest + float(np.log(weight.mean()))
     weight /= weight.sum()

@@ -83,3 +83,10 @@ def test_what_the_scale_leaves_open_is_said_where_it_is_much():
     assert "21%" in finding.sentence
     assert scale_findings(shared, 0.12) == ()
     assert scale_findings(None, 0.9) == ()
+
+
+def test_blood_that_is_at_the_ceiling_from_the_beginning_still_has_a_scale():
+    """What an earlier injection left may be read as far too much where a baseline is wrong."""
+    seen = replace(both(7.0), residual_mmol_l=19.9)
+    assert np.isfinite(agreement(seen).log_likelihood)
+    assert np.isfinite(agreement(seen, shared_scales([seen, both(7.0)])[0]).log_area)
