@@ -1,5 +1,8 @@
+import pytest
+
+from node.config import Destination
 from node.index.ledger import DeliveryState
-from node.representation import STANDS_IN, first_states
+from node.representation import STANDS_IN, first_states, gets_results
 
 MADE = {"reference", "segmentation", "parametric-map", "mbf-mr", "pictures"}
 
@@ -32,3 +35,18 @@ def test_every_ladder_ends():
         while seen[-1] in STANDS_IN:
             seen.append(STANDS_IN[seen[-1]])
             assert len(seen) <= len(STANDS_IN) + 1
+
+
+@pytest.mark.parametrize(
+    ("rules", "senders", "gets"),
+    [
+        ({}, {"SCANNER"}, True),
+        ({"verdicts": ("analysed", "nothing")}, {"SCANNER"}, False),
+        ({"senders": ("SCANNER",)}, {"SCANNER", "PACS"}, True),
+        ({"senders": ("OTHER",)}, {"SCANNER"}, False),
+        ({"senders": ("SCANNER",), "verdicts": ("analysed",)}, {"SCANNER"}, False),
+    ],
+)
+def test_rules_of_a_destination_are_about_verdict_and_senders(rules, senders, gets):
+    pacs = Destination(name="pacs", ae_title="PACS", host="pacs", port=104, **rules)
+    assert gets_results(pacs, verdict="withheld", senders=senders) is gets

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.passage import pulmonary_transit_s
+from pipeline.passage import pulmonary_transit_s, right_arrival_s
 from pipeline.phantom import FAST, simulate
 from pipeline.result import Regions
 
@@ -36,3 +36,13 @@ def test_without_a_right_ventricle_no_order_is_seen(phantom):
         return replace(masks, rv_pool=np.zeros_like(masks.rv_pool))
 
     assert transit_of(phantom, without) is None
+
+
+def test_the_right_ventricle_fills_before_the_bolus_comes_to_the_left_one(phantom):
+    [one] = phantom.study.first_passes[0].slices
+    truth = phantom.truth.first_passes[0]
+    masks = truth.slices[0].regions
+    right_s = right_arrival_s(one, one.frames, masks)
+    assert 1.0 < truth.input_function.arrival_s - right_s < 12.0
+    nothing = replace(masks, rv_pool=np.zeros_like(masks.rv_pool))
+    assert right_arrival_s(one, one.frames, nothing) is None

@@ -99,11 +99,14 @@ def test_a_change_of_scale_between_first_passes_withholds_the_numbers():
     assert [one.severity for one in residual_findings(found)] == [Severity.WITHHOLD]
 
 
-def test_only_frames_before_the_bolus_make_the_baseline():
+@pytest.mark.parametrize("later", [100.0, 1.0])
+def test_only_frames_before_the_bolus_make_the_baseline(later):
+    """Also where the pool of a slice shows no bolus at all."""
     frames = np.ones((10, 4, 4))
     frames[5:] = 100.0
     pool = np.zeros((4, 4), bool)
     pool[:2] = True
+    frames[5:, pool] = later
     regions = Regions(myocardium=~pool, lv_pool=pool, rv_pool=np.zeros((4, 4), bool))
     one = PerfusionSlice(frames=frames, time_s=np.arange(10.0), geometry=geometry())
     found = measure_baseline([one], [frames], [regions], arrival_s=4.5)
