@@ -63,7 +63,10 @@ def read_pdu(stream: socket.socket) -> tuple[int, bytes]:
     length = int.from_bytes(header[2:], "big")
     body = b""
     while len(body) < length:
-        body += stream.recv(length - len(body))
+        part = stream.recv(length - len(body))
+        if not part:
+            return 0, b""
+        body += part
     return header[0], body
 
 
@@ -102,8 +105,10 @@ def test_a_flood_of_peers_that_never_associate_does_not_keep_a_sender_out(
 
 def test_a_peer_that_stops_in_its_request_is_dropped(receiver, connect):
     stream = connect(receiver(negotiation_timeout_s=0.3))
-    stream.sendall(request_pdu()[:50])
-    assert stream.recv(1) == b""
+    # On a busy machine the time may be over before we have sent: then the end looks like this.
+    with contextlib.suppress(ConnectionError):
+        stream.sendall(request_pdu()[:50])
+        assert stream.recv(1) == b""
 
 
 def test_a_peer_that_trickles_its_request_is_dropped(receiver, connect):
