@@ -129,6 +129,7 @@ class Worker:
             now_s,
             has_room=has_room,
             lacked_room=self._lacked_room.__contains__,
+            gave_up=self._study.fall_back,
         )
         for errand in self._errands:
             errand.drive(self._engine, live, now_s)

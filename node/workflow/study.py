@@ -190,6 +190,10 @@ class StudyWork:
         self._speaker.fall_back(ticket.study_uid)
         return state
 
+    def fall_back(self, study_uid: str) -> None:
+        """Where the newest revision was given up, send what was held back for it."""
+        self._speaker.fall_back(study_uid)
+
     def _wait_for_room(self, ticket: Ticket, failure: str) -> str:
         now_s = self._clock()
         log.error("study %s revision %d waits: %s", ticket.study_uid, ticket.revision, failure)

@@ -71,6 +71,7 @@ def drive_jobs(
     *,
     has_room: bool = True,
     lacked_room: Callable[[str], bool] = lambda _: False,
+    gave_up: Callable[[str], None] = lambda _: None,
 ) -> None:
     """See to it that every unfinished job is under way, and no cancelled one.
 
@@ -81,6 +82,8 @@ def drive_jobs(
     lacked_room
         Whether the work of a key ended because a database had no room: that is no fault, and
         tried again for as long as it takes.
+    gave_up
+        Told the study of a job that is left to a person.
     """
     unfinished = jobs.jobs(index, states=UNFINISHED)
     wanted = {_ticket(job).key: job for job in unfinished}
@@ -88,8 +91,8 @@ def drive_jobs(
         work = live.get(key)
         if work is not None:
             _move(engine, job, key, work)
-        elif has_room:
-            _start(index, engine, job, key, now_s, lacked_room)
+        elif has_room and _start(index, engine, job, key, now_s, lacked_room):
+            gave_up(job.study_uid)
     for key, work in live.items():
         if key.startswith(_LANES) and key not in wanted and not _is_running(work):
             engine.cancel(key)
@@ -102,11 +105,12 @@ def _start(
     key: str,
     now_s: float,
     lacked_room: Callable[[str], bool],
-) -> None:
+) -> bool:
+    """Start what was never started, repeat what ended without a conclusion; True: given up."""
     progress = engine.status(key)
     if progress is None:
         engine.start(key, job.next_try_s if job.next_try_s > now_s else None)
-        return
+        return False
     # The engine is through with it, and yet the row is open.
     place = (job.study_uid, job.revision, job.attempt)
     waits = lacked_room(key)
@@ -117,11 +121,13 @@ def _start(
     )
     log.error("study %s revision %d: %s", job.study_uid, job.revision, reason)
     if job.attempt + 1 >= GIVE_UP_AFTER and not waits:
-        jobs.end_job(index, *place, state=JobState.FAILED, verdict="", reason=reason, now_s=now_s)
-    else:
-        longest = LONGEST_DOUBLING if waits else GIVE_UP_AFTER
-        again_s = now_s + FIRST_PAUSE_S * 2 ** min(job.attempt, longest)
-        jobs.repeat_job(index, *place, reason=reason, not_before_s=again_s, now_s=now_s)
+        return jobs.end_job(
+            index, *place, state=JobState.FAILED, verdict="", reason=reason, now_s=now_s
+        )
+    longest = LONGEST_DOUBLING if waits else GIVE_UP_AFTER
+    again_s = now_s + FIRST_PAUSE_S * 2 ** min(job.attempt, longest)
+    jobs.repeat_job(index, *place, reason=reason, not_before_s=again_s, now_s=now_s)
+    return False
 
 
 def _move(engine: Driver, job: Job, key: str, work: Work) -> None:

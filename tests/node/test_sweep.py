@@ -103,14 +103,16 @@ def test_an_ordinary_pause_is_left_alone(index):
 def test_work_that_ends_without_a_conclusion_is_repeated_with_growing_pauses_and_given_up(index):
     jobs.freeze_and_add(index, STUDY, 1, 100.0)
     engine = Engine()
-    now_s, pauses = 100.0, []
+    now_s, pauses, given_up = 100.0, [], []
     while (job := jobs.find_job(index, STUDY, 1)).state is not JobState.FAILED:
         engine.states[f"study:{STUDY}:1:{job.attempt}"] = Progress.FAILED
-        sweep.drive_jobs(index, engine, {}, now_s)
+        assert given_up == []
+        sweep.drive_jobs(index, engine, {}, now_s, gave_up=given_up.append)
         pauses.append(jobs.find_job(index, STUDY, 1).next_try_s - now_s)
         now_s += 10_000
     assert pauses[:3] == [60.0, 120.0, 240.0]
     assert len(pauses) == sweep.GIVE_UP_AFTER
+    assert given_up == [STUDY]
 
 
 def test_a_study_whose_archive_is_asked_is_driven_in_the_lane_for_that(index):
