@@ -85,9 +85,11 @@ def _measured(seed: int, first_pass: FirstPassResult, truth: FirstPassTruth) -> 
     )
     codes = [each.code for each in first_pass.findings if each.severity is not Severity.NOTE]
     error = one.pairs[:, 1] / one.pairs[:, 0] - 1.0
+    missing = len(first_pass.segments) - len(one.pairs)
     print(
         f"{seed} {first_pass.label:7} true {one.pairs[:, 0].mean():.2f} found "
         f"{one.pairs[:, 1].mean():.2f} mL/min/g, error {error.mean():+.0%} (SD {error.std():.0%}), "
+        f"{f'{missing} segments without a number, ' if missing else ''}"
         f"{'shown' if one.shown else 'WITHHELD'}: {', '.join(codes) or 'no finding'}",
         flush=True,
     )

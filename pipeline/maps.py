@@ -180,13 +180,17 @@ def slice_segments(
     segment_of_pixel: IntArray,
     halves: Mapping[int, float],
 ) -> tuple[SegmentFlow, ...]:
-    """Table of one slice from the fits of segment curves and pixels, and from `half_flows`."""
+    """Table of one slice from the fits of segment curves and pixels, and from `half_flows`.
+
+    A segment whose fit is nothing to go by has no flow, but a status that says why.
+    """
+    known = np.where(np.isin(fit.status, MEASURED), 1.0, np.nan)
     return tuple(
         SegmentFlow(
             segment=segment,
-            mbf_ml_min_g=float(fit.mbf_ml_min_g[row]),
-            mbf_sd_ml_min_g=float(fit.mbf_sd_ml_min_g[row]),
-            mbf_model_sd_ml_min_g=float(fit.mbf_model_sd_ml_min_g[row]),
+            mbf_ml_min_g=float(known[row] * fit.mbf_ml_min_g[row]),
+            mbf_sd_ml_min_g=float(known[row] * fit.mbf_sd_ml_min_g[row]),
+            mbf_model_sd_ml_min_g=float(known[row] * fit.mbf_model_sd_ml_min_g[row]),
             mbf_pixel_median_ml_min_g=_median_flow(pixel_fit, segment_of_pixel == segment),
             n_pixels=curves.n_pixels[row],
             status=FitStatus(int(fit.status[row])),
@@ -203,8 +207,8 @@ def slice_segments(
 def merge_segments(slices: Sequence[tuple[SegmentFlow, ...]]) -> tuple[SegmentFlow, ...]:
     """One table of a first pass, ordered by segment.
 
-    Where several slices cover a segment, its flow is their mean weighted by pixels, and the curve
-    shown is that of the slice with most pixels.
+    Where several slices cover a segment, its flow is the mean of those that measure it, weighted by
+    pixels, and the curve shown is that of the slice with most pixels.
     """
     by_segment: dict[int, list[SegmentFlow]] = {}
     for table in slices:
@@ -214,6 +218,7 @@ def merge_segments(slices: Sequence[tuple[SegmentFlow, ...]]) -> tuple[SegmentFl
 
 
 def _merge(parts: list[SegmentFlow]) -> SegmentFlow:
+    parts = [one for one in parts if np.isfinite(one.mbf_ml_min_g)] or parts
     if len(parts) == 1:
         return parts[0]
     n_pixels = np.array([one.n_pixels for one in parts])

@@ -1,5 +1,6 @@
 """What became of a study, in words for a person and as data for a machine."""
 
+from math import isfinite
 from typing import Any
 
 from node.dicom_write.codes import aha_name
@@ -149,6 +150,6 @@ def table(result: PerfusionResult) -> list[str]:
 
 
 def _cell(flow: RegionFlow | None) -> str:
-    if flow is None:
+    if flow is None or not isfinite(flow.mbf_ml_min_g):
         return f"{'-':>15} {'-':>8}"
     return f"{flow.mbf_ml_min_g:8.2f} ± {flow.mbf_sd_ml_min_g:4.2f} {flow.endo_epi_ratio:8.2f}"

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InvalidStudyError
-from pipeline.fit import fit_flow
+from pipeline.fit import fit_flow, model_in
 from pipeline.fit.models import MODELS
 from pipeline.result import FitStatus
+from pipeline.study import State
 from tests.kinetic_truth import blood_curve, input_of, plug_flow_exchange
 
 TIME_S = np.arange(0.0, 60.0, 0.9)
@@ -92,3 +93,22 @@ def test_frames_of_no_weight_have_no_influence(stress_curve):
 def test_an_unknown_model_is_refused_by_name(stress_curve):
     with pytest.raises(InvalidStudyError, match="guesswork"):
         fit_flow(stress_curve[None], TIME_S, INPUT, model="guesswork")
+
+
+def test_stress_flow_is_expected_to_be_higher_only_where_the_curves_leave_it_open(stress_curve):
+    clear = stress_curve + 0.002 * np.random.default_rng(4).standard_normal(TIME_S.size)
+    noisy = stress_curve + 0.15 * np.random.default_rng(4).standard_normal(TIME_S.size)
+    rest, stress = (
+        fit_flow(np.array([clear, noisy]), TIME_S, INPUT, model=model_in(state, "btex"))
+        for state in (State.REST, State.STRESS)
+    )
+    more = stress.mbf_ml_min_g / rest.mbf_ml_min_g
+    assert more[0] == pytest.approx(1.0, abs=0.1)
+    assert more[1] > more[0] + 0.05
+    assert model_in(State.STRESS, "model-free") == "model-free"
+
+
+def test_no_standard_deviation_is_smaller_than_the_error_of_the_model(stress_curve):
+    found = fit_flow(stress_curve[None], TIME_S, INPUT)
+    assert found.mbf_model_sd_ml_min_g == pytest.approx(0.02 * found.mbf_ml_min_g)
+    assert (found.mbf_sd_ml_min_g > found.mbf_model_sd_ml_min_g).all()

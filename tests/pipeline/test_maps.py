@@ -143,3 +143,11 @@ def test_noise_averages_out_between_slices_and_the_error_of_the_model_does_not()
     [merged] = maps.merge_segments([table(7, 1.0, 20), table(7, 1.0, 20)])
     assert merged.mbf_model_sd_ml_min_g == pytest.approx(0.06)
     assert merged.mbf_sd_ml_min_g == pytest.approx(np.hypot(0.06, 0.08 / np.sqrt(2.0)))
+
+
+def test_a_segment_whose_fit_is_too_noisy_has_no_flow_but_a_status():
+    noisy = table(7, 9.0, 30, FitStatus.TOO_NOISY)
+    assert np.isnan([noisy[0].mbf_ml_min_g, noisy[0].mbf_sd_ml_min_g]).all()
+    assert noisy[0].status is FitStatus.TOO_NOISY
+    [merged] = maps.merge_segments([noisy, table(7, 1.0, 10)])
+    assert (merged.mbf_ml_min_g, merged.status) == (1.0, FitStatus.CONVERGED)
