@@ -7,8 +7,9 @@ from pipeline.study import BoolArray, FloatArray
 
 _FIRST_PASS_S = 15.0
 """From half the rise of the left ventricle; recirculation comes later."""
-_SMOOTHING_FRAMES = 1.0
+_SMOOTHING_FRAMES = 1.5
 """Saturated curves are flat at the top; which of their frames is brightest is noise."""
+_BRIGHTEST_PERCENTILE = 95
 
 
 def peak_lv_frame(
@@ -31,7 +32,7 @@ def peak_lv_frame(
     None where the series ends before the first pass.
     """
     # The brightest part: neither papillary muscles nor, where it moves, the wall.
-    curve = np.percentile(frames[:, lv_core], 90, axis=1)
+    curve = np.percentile(frames[:, lv_core], _BRIGHTEST_PERCENTILE, axis=1)
     smooth = ndimage.gaussian_filter1d(curve.astype(float), _SMOOTHING_FRAMES, mode="nearest")
     since_s = time_s - arrival_s
     inside = (since_s >= 0) & (since_s <= _FIRST_PASS_S)
