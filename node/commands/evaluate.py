@@ -20,6 +20,7 @@ _ROWS = {
     "box_dice": "heart box Dice",
     "myocardium_dice": "myocardium Dice",
     "measured_dice": "measured wall Dice",
+    "inside_dice": "inside of measured wall Dice",
     "lv_pool_dice": "LV pool Dice",
     "rv_pool_dice": "RV pool Dice",
     "anterior_mm": "anterior insertion point, mm",
@@ -73,9 +74,10 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     for name, scores in groups.items():
         _print_table(name, summarise(scores))
-        correlation = foresight(scores)
-        if correlation is not None:
-            print(f"{'predicted and true Dice agree':32}{correlation:8.2f}")
+        for key in ("myocardium_dice", "measured_dice"):
+            correlation = foresight(scores, key)
+            if correlation is not None:
+                print(f"{'correlation of predicted with ' + _ROWS[key]:50}{correlation:8.2f}")
     return 0
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from pipeline.errors import PipelineError
 from pipeline.heart import find_heart
@@ -34,6 +35,8 @@ class Score:
     measured_dice: float = np.nan
     """Of the part of the wall that flow is measured in: against that part of the true wall, or
     against an expert's outline for quantification, which leaves out the wall's edges likewise."""
+    inside_dice: float = np.nan
+    """Of all that this part of the wall encloses, likewise."""
     lv_pool_dice: float = np.nan
     rv_pool_dice: float = np.nan
     anterior_mm: float = np.nan
@@ -51,6 +54,7 @@ HIGHER_IS_BETTER = {
     "box_dice",
     "myocardium_dice",
     "measured_dice",
+    "inside_dice",
     "lv_pool_dice",
     "rv_pool_dice",
     "sector_share",
@@ -132,7 +136,7 @@ def score_outlines(
         found["predicted_dice"] = _known(regions.predicted_dice)
         for name, mask in expert.items():
             found[f"{name}_dice"] = dice(getattr(regions, name), mask)
-        found["measured_dice"] = dice(measured_wall(regions, spacing_mm), expert["myocardium"])
+        _score_measured(measured_wall(regions, spacing_mm), expert["myocardium"], found)
     except PipelineError:
         found["failed"] = 1.0
     return Score(**found)
@@ -157,9 +161,9 @@ def summarise(scores: Sequence[Score]) -> dict[str, Summary]:
     return table
 
 
-def foresight(scores: Sequence[Score]) -> float | None:
-    """Correlation of the predicted with the true overlap of the wall; None where it has none."""
-    pairs = np.array([(one.predicted_dice, one.myocardium_dice) for one in scores])
+def foresight(scores: Sequence[Score], of: str = "myocardium_dice") -> float | None:
+    """Correlation of the predicted with a true overlap; None where there is none."""
+    pairs = np.array([(one.predicted_dice, getattr(one, of)) for one in scores]).reshape(-1, 2)
     pairs = pairs[np.isfinite(pairs).all(axis=1)]
     if len(pairs) < 3 or (pairs.std(axis=0) == 0).any():
         return None
@@ -187,12 +191,16 @@ def _run(
     found["box_dice"] = _box_dice(box, truth.box, source.frames.shape[1:])
     found["predicted_dice"] = _known(regions.predicted_dice)
     found["myocardium_dice"] = dice(regions.myocardium, truth.regions.myocardium)
-    found["measured_dice"] = dice(
-        measured_wall(regions, spacing), measured_wall(truth.regions, spacing)
-    )
+    _score_measured(measured_wall(regions, spacing), measured_wall(truth.regions, spacing), found)
     found["lv_pool_dice"] = dice(regions.lv_pool, truth.regions.lv_pool)
     found["rv_pool_dice"] = dice(regions.rv_pool, truth.regions.rv_pool)
     _score_points(regions, source, truth, found)
+
+
+def _score_measured(measured: BoolArray, true: BoolArray, found: dict[str, float]) -> None:
+    found["measured_dice"] = dice(measured, true)
+    inside, truly_inside = (ndimage.binary_fill_holes(wall) & ~wall for wall in (measured, true))
+    found["inside_dice"] = dice(inside, truly_inside)
 
 
 def _score_points(
