@@ -20,7 +20,6 @@ _ROWS = {
     "box_dice": "heart box Dice",
     "myocardium_dice": "myocardium Dice",
     "measured_dice": "measured wall Dice",
-    "inside_dice": "inside of measured wall Dice",
     "lv_pool_dice": "LV pool Dice",
     "rv_pool_dice": "RV pool Dice",
     "anterior_mm": "anterior insertion point, mm",

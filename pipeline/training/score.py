@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from pipeline.errors import PipelineError
 from pipeline.heart import find_heart
@@ -35,8 +34,6 @@ class Score:
     measured_dice: float = np.nan
     """Of the part of the wall that flow is measured in: against that part of the true wall, or
     against an expert's outline for quantification, which leaves out the wall's edges likewise."""
-    inside_dice: float = np.nan
-    """Of all that this part of the wall encloses, likewise."""
     lv_pool_dice: float = np.nan
     rv_pool_dice: float = np.nan
     anterior_mm: float = np.nan
@@ -54,7 +51,6 @@ HIGHER_IS_BETTER = {
     "box_dice",
     "myocardium_dice",
     "measured_dice",
-    "inside_dice",
     "lv_pool_dice",
     "rv_pool_dice",
     "sector_share",
@@ -136,7 +132,7 @@ def score_outlines(
         found["predicted_dice"] = _known(regions.predicted_dice)
         for name, mask in expert.items():
             found[f"{name}_dice"] = dice(getattr(regions, name), mask)
-        _score_measured(measured_wall(regions, spacing_mm), expert["myocardium"], found)
+        found["measured_dice"] = dice(measured_wall(regions, spacing_mm), expert["myocardium"])
     except PipelineError:
         found["failed"] = 1.0
     return Score(**found)
@@ -191,16 +187,11 @@ def _run(
     found["box_dice"] = _box_dice(box, truth.box, source.frames.shape[1:])
     found["predicted_dice"] = _known(regions.predicted_dice)
     found["myocardium_dice"] = dice(regions.myocardium, truth.regions.myocardium)
-    _score_measured(measured_wall(regions, spacing), measured_wall(truth.regions, spacing), found)
+    measured, truly = measured_wall(regions, spacing), measured_wall(truth.regions, spacing)
+    found["measured_dice"] = dice(measured, truly)
     found["lv_pool_dice"] = dice(regions.lv_pool, truth.regions.lv_pool)
     found["rv_pool_dice"] = dice(regions.rv_pool, truth.regions.rv_pool)
     _score_points(regions, source, truth, found)
-
-
-def _score_measured(measured: BoolArray, true: BoolArray, found: dict[str, float]) -> None:
-    found["measured_dice"] = dice(measured, true)
-    inside, truly_inside = (ndimage.binary_fill_holes(wall) & ~wall for wall in (measured, true))
-    found["inside_dice"] = dice(inside, truly_inside)
 
 
 def _score_points(
