@@ -123,6 +123,8 @@ def _open(path: Path, aside: Aside) -> Instance | None:
         why = error.strerror.lower() if error.strerror else "it ends too early"
         aside.add(f"file {path.name}", f"it cannot be read: {why}", [path])
         return None
+    except MemoryError:
+        raise  # the machine is too small, the file is not broken
     except Exception:  # noqa: BLE001  broken files make pydicom raise anything at all
         aside.add(f"file {path.name}", "it is a DICOM file that is damaged or cut off", [path])
         return None

@@ -46,6 +46,8 @@ def _decode(frames: Sequence[Frame]) -> Iterator[FloatArray | None]:
         for array in iter_pixels(frames[0].dataset, indices=numbers):
             yield array if array.shape == (frames[0].rows, frames[0].columns) else None
             decoded += 1
+    except MemoryError:
+        raise  # the machine is too small, the image is not broken
     except Exception:  # noqa: BLE001  decoders raise anything at all on broken data
         yield from [None] * (len(numbers) - decoded)
 

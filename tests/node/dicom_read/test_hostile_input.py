@@ -69,6 +69,18 @@ def test_damaged_bytes_anywhere_neither_crash_nor_hang(tmp_path, seed, multi_fra
     assert time.process_time() - started < MOST_SECONDS * len(paths)
 
 
+@pytest.mark.parametrize("where", ["instances.parse", "pixels.iter_pixels"])
+def test_want_of_memory_breaks_no_image(tmp_path, monkeypatch, where):
+    paths = write(Series(slices=1, frames=24).datasets(), tmp_path)
+
+    def too_much(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(f"node.dicom_read.{where}", too_much)
+    with pytest.raises(MemoryError):
+        read_study(paths, Analysis())
+
+
 @pytest.mark.parametrize("keyword", [
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "SOPInstanceUID",
     "SeriesInstanceUID", "StudyInstanceUID", "SOPClassUID", "PixelData", "AcquisitionTime",
