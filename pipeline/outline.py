@@ -7,7 +7,7 @@ from pipeline.errors import NoHeartError, PipelineError
 from pipeline.heart import find_heart
 from pipeline.landmarks import insertion_points
 from pipeline.locate import heart_box
-from pipeline.motion import align, align_to
+from pipeline.motion import align_near_peak, align_to
 from pipeline.networks import AnatomyNetwork
 from pipeline.result import (
     AlignedSeries,
@@ -81,7 +81,7 @@ def _outline(source: PerfusionSlice, level: SliceLevel, network: AnatomyNetwork)
     time_s, spacing_mm = source.time_s, source.geometry.spacing_mm
     heart = find_heart(source.frames, time_s, spacing_mm, network)
     around = heart_box(heart.left, heart.right, spacing_mm)
-    aligned = align(source.frames, time_s, around, heart.peak_frame, spacing_mm)
+    aligned = align_near_peak(source.frames, time_s, around, heart.peak_frame, spacing_mm)
     regions = segment(aligned.frames, time_s, heart, spacing_mm, network)
     slope = shading_slope(aligned, regions, time_s)
     if source.proton_density is not None:

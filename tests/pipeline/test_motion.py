@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.motion import align, align_to, align_together, follow
+from pipeline.motion import align, align_near_peak, align_to, align_together, follow
 from pipeline.motion.accept import SMALLEST_JACOBIAN, agreement, bends_well, jacobian
 from pipeline.motion.bulk import refine, track
 from pipeline.motion.edges import Canvas, prepare
@@ -207,6 +207,24 @@ def test_slices_aligned_together_come_out_as_alone(breathing_heart, breathing_re
         assert np.allclose(
             batched.bulk_displacement_mm, single.bulk_displacement_mm, atol=0.02 * SPACING_MM[0]
         )
+
+
+def test_a_peak_frame_taken_in_a_deep_breath_is_not_what_the_others_are_aligned_to():
+    usual = simulate_heart(breathing(40, amplitude_pixels=2))
+    peak = usual.reference_frame
+    way = breathing(40, amplitude_pixels=2)
+    way[peak] += (7.0, 0.0)
+    heart = simulate_heart(way)
+    aligned = align_near_peak(heart.frames, heart.time_s, BOX, peak, SPACING_MM)
+    assert 0 < abs(aligned.reference_frame - peak) <= 3
+    moved_mm = (way - way[aligned.reference_frame]) * SPACING_MM
+    assert np.linalg.norm(aligned.bulk_displacement_mm - moved_mm, axis=1).max() < 1.0
+
+
+def test_a_peak_frame_in_the_usual_place_is_the_reference(breathing_heart):
+    heart = breathing_heart
+    near = align_near_peak(heart.frames, heart.time_s, BOX, heart.reference_frame, SPACING_MM)
+    assert near.reference_frame == heart.reference_frame
 
 
 def test_proton_density_frames_are_put_where_the_series_lies(breathing_heart, breathing_result):
