@@ -1,10 +1,10 @@
 """Anatomy of a first pass: where the heart is, held still and outlined, slice by slice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.errors import NoHeartError, PipelineError
-from pipeline.heart import find_heart
+from pipeline.heart import Heart, find_heart
 from pipeline.landmarks import insertion_points
 from pipeline.locate import heart_box
 from pipeline.motion import align_near_peak, align_to
@@ -55,48 +55,87 @@ def outline_slices(
     NoHeartError
         No slice could be outlined; the message says why for each.
     """
+    found: list[_Found] = []
     anatomies: list[Anatomy] = []
     findings: list[Finding] = []
-    count = len(first_pass.slices)
-    levels = slice_levels(count)
+    levels = slice_levels(len(first_pass.slices))
     for number, (source, level) in enumerate(zip(first_pass.slices, levels, strict=True), start=1):
-        progress(f"{first_pass.label}: slice {number} of {count}")
+        name = f"{number} of {len(levels)}"
+        progress(f"{first_pass.label}: slice {name}")
         try:
-            anatomies.append(_outline(source, level, network))
+            found.append(_find(source, level, name, network))
         except PipelineError as error:
-            findings.append(
-                Finding(
-                    code="slice-left-out",
-                    severity=Severity.WARNING,
-                    sentence=f"Slice {number} of {count} ({level}) is left out: {error}",
-                )
-            )
+            findings.append(_left_out(name, level, error))
+    for one, aligned in zip(found, _held_still(found), strict=True):
+        progress(f"{first_pass.label}: outlines of slice {one.name}")
+        try:
+            anatomies.append(_outline(one, aligned, network))
+        except PipelineError as error:
+            findings.append(_left_out(one.name, one.level, error))
     if not anatomies:
         raise NoHeartError(" ".join(finding.sentence for finding in findings))
     return anatomies, findings
 
 
-def _outline(source: PerfusionSlice, level: SliceLevel, network: AnatomyNetwork) -> Anatomy:
-    """Motion compensation and anatomy of one slice."""
+def _left_out(name: str, level: SliceLevel, error: PipelineError) -> Finding:
+    return Finding(
+        code="slice-left-out",
+        severity=Severity.WARNING,
+        sentence=f"Slice {name} ({level}) is left out: {error}",
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Found:
+    """One slice in which the heart was found."""
+
+    source: PerfusionSlice
+    level: SliceLevel
+    name: str
+    """``1 of 3`` …"""
+    heart: Heart
+    box: Box
+    """Where the heart usually is."""
+
+
+def _find(source: PerfusionSlice, level: SliceLevel, name: str, network: AnatomyNetwork) -> _Found:
+    spacing_mm = source.geometry.spacing_mm
+    heart = find_heart(source.frames, source.time_s, spacing_mm, network)
+    box = heart_box(heart.left, heart.right, spacing_mm)
+    return _Found(source=source, level=level, name=name, heart=heart, box=box)
+
+
+def _held_still(found: Sequence[_Found]) -> Iterator[AlignedSeries]:
+    """Align slices together where they have the same beats and grid, else each alone."""
+    grids = {(one.source.frames.shape, one.source.geometry.spacing_mm) for one in found}
+    for together in [found] if len(grids) == 1 else [[one] for one in found]:
+        yield from align_near_peak(
+            [one.source.frames for one in together],
+            [one.source.time_s for one in together],
+            [one.box for one in together],
+            [one.heart.peak_frame for one in together],
+            together[0].source.geometry.spacing_mm,
+        )
+
+
+def _outline(found: _Found, aligned: AlignedSeries, network: AnatomyNetwork) -> Anatomy:
+    """Anatomy of one slice that stands still."""
+    source = found.source
     time_s, spacing_mm = source.time_s, source.geometry.spacing_mm
-    heart = find_heart(source.frames, time_s, spacing_mm, network)
-    around = heart_box(heart.left, heart.right, spacing_mm)
-    aligned = align_near_peak(source.frames, time_s, around, heart.peak_frame, spacing_mm)
-    regions = segment(aligned.frames, time_s, heart, spacing_mm, network)
+    regions = segment(aligned.frames, time_s, found.heart, spacing_mm, network)
     slope = shading_slope(aligned, regions, time_s)
     if source.proton_density is not None:
-        density, moved_mm = align_to(source.proton_density, aligned, around, spacing_mm)
+        density, moved_mm = align_to(source.proton_density, aligned, found.box, spacing_mm)
         source = replace(source, proton_density=without_shading(density, moved_mm, slope))
     unshaded = without_shading(aligned.frames, aligned.bulk_displacement_mm, slope)
-    aligned = replace(aligned, frames=unshaded)
     points = insertion_points(regions, source.geometry)
     return Anatomy(
         source=source,
-        level=level,
-        peak_lv_frame=heart.peak_frame,
+        level=found.level,
+        peak_lv_frame=found.heart.peak_frame,
         box=heart_box(regions.myocardium | regions.lv_pool, regions.rv_pool, spacing_mm),
-        aligned=aligned,
+        aligned=replace(aligned, frames=unshaded),
         regions=regions,
         insertion_points=points,
-        sectors=aha_sectors(regions, points, level, spacing_mm),
+        sectors=aha_sectors(regions, points, found.level, spacing_mm),
     )

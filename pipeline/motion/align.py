@@ -57,9 +57,10 @@ def align_together(
     reference_frames: Sequence[int],
     spacing_mm: tuple[float, float],
 ) -> tuple[AlignedSeries, ...]:
-    """Align several slices in one batch, each for itself; see `align`.
+    """Align several slices in one batch; see `align`.
 
-    All slices have the same number of frames and the same matrix.
+    All have the same number of frames and the same matrix. Those of the same beats help each other
+    if they have the same reference frame.
     """
     source = torch.from_numpy(np.stack(frames).astype(np.float32))
     times = torch.from_numpy(np.stack(time_s).astype(np.float64))

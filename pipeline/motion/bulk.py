@@ -21,6 +21,10 @@ in the coarse pixels of an input function series it keeps noise from being follo
 INDEPENDENT_SHARE = 1 / 3
 """Independent values per pixel of the window: three channels, but neighbours share their noise."""
 
+TOGETHER_MM = 3.0
+"""Slices of the same beats breathe alike, but for so much: they are taken some tenths of a second
+apart, and the apex moves less than the base."""
+
 ITERATIONS = 8
 LONGEST_STEP_PIXELS = 0.7
 SMALLEST_STEP_PIXELS = 0.01
@@ -29,7 +33,9 @@ SMALLEST_STEP_PIXELS = 0.01
 def track(canvas: Canvas, time_s: Tensor, reference_frames: Sequence[int]) -> Tensor:
     """Find each frame's translation by full search, from the reference frame outwards in time.
 
-    No start value, so no wrong local optimum near it.
+    No start value, so no wrong local optimum near it. Slices with the same reference frame are
+    displaced alike: what others show of a dark frame says where to look in a slice that shows
+    little.
 
     Parameters
     ----------
@@ -51,6 +57,7 @@ def track(canvas: Canvas, time_s: Tensor, reference_frames: Sequence[int]) -> Te
     energy = _energy(canvas)
     aligned = canvas.unit(canvas.moved(shift))
     order = [_outwards(n_frames, reference) for reference in reference_frames]
+    alike = len(set(reference_frames)) == 1
     for step in range(1, n_frames):
         seen = torch.tensor([frames[:step] for frames in order], device=every.device)
         now = torch.tensor([frames[step] for frames in order], device=every.device)
@@ -58,7 +65,10 @@ def track(canvas: Canvas, time_s: Tensor, reference_frames: Sequence[int]) -> Te
         nearest = seen.gather(1, distance.argsort(dim=1, stable=True)[:, :NEIGHBOURS])
         template = canvas.unit(aligned[every[:, None], nearest].mean(1)[:, None])[:, 0]
         found = _correlate(canvas, template * canvas.weight[:, None], spectra[every, now])
-        shift[every, now] = _highest(_plausibility(canvas, found, energy[every, now]))
+        likely = _likelihood(canvas, found, energy[every, now])
+        if alike:
+            likely = likely + _by_others(likely, canvas.spacing_mm)
+        shift[every, now] = _highest(likely + _expected(canvas, likely))
         here = replace(canvas, edges=canvas.edges[every, now][:, None])
         aligned[every, now] = here.unit(here.moved(shift[every, now][:, None]))[:, 0]
     return shift
@@ -82,7 +92,8 @@ def place(canvas: Canvas, template: Tensor) -> Tensor:
     template = canvas.unit(template[:, None])
     weighted = (template * canvas.weight[:, None, None]).expand(-1, n_frames, -1, -1, -1)
     found = _correlate(canvas, weighted, torch.fft.rfft2(canvas.edges))
-    best = _highest(_plausibility(canvas, found, _energy(canvas)).flatten(0, 1))
+    likely = _likelihood(canvas, found, _energy(canvas))
+    best = _highest((likely + _expected(canvas, likely)).flatten(0, 1))
     return best.reshape(n_slices, n_frames, 2)
 
 
@@ -130,8 +141,8 @@ def _step(canvas: Canvas, seen: Mismatch) -> Tensor:
     return -torch.stack([along_rows, along_columns], dim=-1)
 
 
-def _plausibility(canvas: Canvas, product: Tensor, energy: Tensor) -> Tensor:
-    """Judge each whole shift [..., row, column]: its log-probability, but for a constant.
+def _likelihood(canvas: Canvas, product: Tensor, energy: Tensor) -> Tensor:
+    """Judge each whole shift [..., row, column]: its log-likelihood, but for a constant.
 
     Parameters
     ----------
@@ -145,14 +156,26 @@ def _plausibility(canvas: Canvas, product: Tensor, energy: Tensor) -> Tensor:
     explained = (product.clamp_min(0).square() / energy).clamp_max(0.999)
     independent = INDEPENDENT_SHARE * canvas.weight.sum((-2, -1))
     independent = independent.reshape(-1, *[1] * (product.ndim - 1))
-    height, width = product.shape[-2:]
+    return -0.5 * independent * torch.log1p(-explained)
+
+
+def _by_others(likely: Tensor, spacing_mm: tuple[float, float]) -> Tensor:
+    """Sum what the other slices say of each shift or of one near it [slice, row, column]."""
+    reach = [round(TOGETHER_MM / spacing) for spacing in spacing_mm]
+    size = [2 * pixels + 1 for pixels in reach]
+    near = functional.max_pool2d(likely[:, None], size, stride=1, padding=reach)[:, 0]
+    return near.sum(0) - near
+
+
+def _expected(canvas: Canvas, likely: Tensor) -> Tensor:
+    """Log-probability of each whole shift before anything is seen [row, column]."""
+    height, width = likely.shape[-2:]
     down, across = (
-        (torch.arange(n, device=product.device) - n // 2) * spacing
+        (torch.arange(n, device=likely.device) - n // 2) * spacing
         for n, spacing in zip((height, width), canvas.spacing_mm, strict=True)
     )
     squared_mm = down[:, None].square() + across.square()
-    unlikely = squared_mm / (2 * TYPICAL_DISPLACEMENT_MM**2)
-    return -0.5 * independent * torch.log1p(-explained) - unlikely
+    return -squared_mm / (2 * TYPICAL_DISPLACEMENT_MM**2)
 
 
 def _energy(canvas: Canvas) -> Tensor:
