@@ -10,9 +10,10 @@ from torch.nn import functional
 from pipeline.motion.edges import Canvas
 from pipeline.motion.mismatch import Mismatch, mismatch
 
-NEIGHBOURS = 30
-"""Frames, nearest in time, whose mean edges a frame is searched for. Few would be closer in
-contrast, but the frames before the bolus would lose what ties them to the others."""
+NEIGHBOURS = (30, 5)
+"""Frames, nearest in time, whose mean edges a frame is searched for: many and few, as two tries.
+Few are closer in contrast, but one that goes astray misleads the next; among many, frames before
+the bolus meet a mean that shows other edges."""
 
 TYPICAL_DISPLACEMENT_MM = 12.0
 """SD of how far hearts are displaced, as known before looking; decides only where little is seen:
@@ -30,7 +31,9 @@ LONGEST_STEP_PIXELS = 0.7
 SMALLEST_STEP_PIXELS = 0.01
 
 
-def track(canvas: Canvas, time_s: Tensor, reference_frames: Sequence[int]) -> Tensor:
+def track(
+    canvas: Canvas, time_s: Tensor, reference_frames: Sequence[int], neighbours: int
+) -> Tensor:
     """Find each frame's translation by full search, from the reference frame outwards in time.
 
     No start value, so no wrong local optimum near it. Slices with the same reference frame are
@@ -45,6 +48,8 @@ def track(canvas: Canvas, time_s: Tensor, reference_frames: Sequence[int]) -> Te
         [slice, time].
     reference_frames
         One for each slice.
+    neighbours
+        One of `NEIGHBOURS`.
 
     Returns
     -------
@@ -62,7 +67,7 @@ def track(canvas: Canvas, time_s: Tensor, reference_frames: Sequence[int]) -> Te
         seen = torch.tensor([frames[:step] for frames in order], device=every.device)
         now = torch.tensor([frames[step] for frames in order], device=every.device)
         distance = (time_s.gather(1, seen) - time_s[every, now][:, None]).abs()
-        nearest = seen.gather(1, distance.argsort(dim=1, stable=True)[:, :NEIGHBOURS])
+        nearest = seen.gather(1, distance.argsort(dim=1, stable=True)[:, :neighbours])
         template = canvas.unit(aligned[every[:, None], nearest].mean(1)[:, None])[:, 0]
         found = _correlate(canvas, template * canvas.weight[:, None], spectra[every, now])
         likely = _likelihood(canvas, found, energy[every, now])

@@ -6,7 +6,7 @@ import torch
 
 from pipeline.motion import align, align_near_peak, align_to, align_together, follow
 from pipeline.motion.accept import SMALLEST_JACOBIAN, agreement, bends_well, jacobian
-from pipeline.motion.bulk import refine, track
+from pipeline.motion.bulk import NEIGHBOURS, refine, track
 from pipeline.motion.edges import Canvas, prepare
 from pipeline.motion.warp import displace
 from pipeline.result import AlignedSeries, Box
@@ -301,5 +301,5 @@ def rigid_step(heart: MovingHeart) -> tuple[Canvas, torch.Tensor]:
     source = torch.from_numpy(heart.frames.astype(np.float32))[None]
     canvas = prepare(source, [BOX], SPACING_MM, reach_mm=30.0)
     reference = [heart.reference_frame]
-    shift = track(canvas, torch.from_numpy(heart.time_s)[None], reference)
+    shift = track(canvas, torch.from_numpy(heart.time_s)[None], reference, NEIGHBOURS[0])
     return canvas, refine(canvas, shift, reference)
