@@ -20,7 +20,7 @@ from pipeline.calibration import calibrate, calibrated
 from pipeline.calibration.unevenness import left_slope
 from pipeline.input_function import input_function
 from pipeline.input_motion import held_still
-from pipeline.input_scale import SharedScale, shared_scales, two_readouts
+from pipeline.input_scale import SharedScale, shared_scales
 from pipeline.networks import AnatomyNetwork
 from pipeline.outline import Anatomy, outline_slices
 from pipeline.phantom import PhantomSettings, PhantomStudy, simulate
@@ -28,6 +28,7 @@ from pipeline.phantom.truth import FirstPassTruth, SliceTruth
 from pipeline.quantify import quantify
 from pipeline.residual import SHARE_OF_BLOOD, Baseline, Residual, measure_baseline, residual
 from pipeline.result import InputFunction, Regions
+from pipeline.scale_evidence import two_readouts
 from pipeline.study import BoolArray, FirstPass, FloatArray, Readout
 
 STEPS: Final = ("nothing", "scanner", "residual", "input", "outlines")

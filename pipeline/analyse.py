@@ -14,7 +14,7 @@ from pipeline.dual_echo import without_t2_star
 from pipeline.errors import PipelineError
 from pipeline.input_function import input_function
 from pipeline.input_motion import held_still
-from pipeline.input_scale import SharedScale, scale_findings, shared_scales, two_readouts
+from pipeline.input_scale import SharedScale, scale_findings, shared_scales
 from pipeline.maps import low_flow_share
 from pipeline.measured import measured_wall
 from pipeline.native_t1 import (
@@ -46,6 +46,7 @@ from pipeline.result import (
     PerfusionResult,
     SegmentReserve,
 )
+from pipeline.scale_evidence import two_readouts
 from pipeline.study import FirstPass, PerfusionStudy, Physics, State
 
 

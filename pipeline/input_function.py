@@ -11,8 +11,9 @@ from pipeline.blood_curve import BloodCurve, averaged, blood_curve, combined
 from pipeline.blood_pool import PoolSignal, pool_signal, series_pool_signal
 from pipeline.bolus import PEAK_PER_DOSE, PEAK_SPREAD, Landmarks, find_landmarks
 from pipeline.errors import NoInputFunctionError
-from pipeline.input_scale import SharedScale, blood_curve_beside, two_readouts
+from pipeline.input_scale import SharedScale, blood_curve_beside
 from pipeline.result import InputFunction, Regions
+from pipeline.scale_evidence import two_readouts
 from pipeline.second_passage import passage_shift_s
 from pipeline.study import FirstPass, FloatArray, InputKind, Physics
 

@@ -12,9 +12,10 @@ from pipeline.blood_pool import PoolSignal, core, pool_signal, series_pool_signa
 from pipeline.bolus import PEAK_PER_DOSE, PEAK_SPREAD
 from pipeline.calibration.unknowns import Draw, applied, readout_as
 from pipeline.concentration import lookup
-from pipeline.input_scale import TwoReadouts, agreement
+from pipeline.input_scale import agreement
 from pipeline.result import Regions
 from pipeline.rician import mean_magnitude, noise_excess, noise_level
+from pipeline.scale_evidence import TwoReadouts
 from pipeline.signal_model import Medium
 from pipeline.study import FirstPass, FloatArray, InputKind, PerfusionSlice, Physics, Readout
 

@@ -9,10 +9,10 @@ from pipeline.input_scale import (
     agreement,
     scale_findings,
     shared_scales,
-    two_readouts,
     unknown_scale,
 )
 from pipeline.result import Severity
+from pipeline.scale_evidence import two_readouts
 from tests.kinetic_truth import blood_curve
 from tests.pipeline.blood_phantom import (
     REGIONS,
