@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from pipeline.errors import NoHeartError, PipelineError
 from pipeline.heart import Heart, find_heart
 from pipeline.landmarks import insertion_points
@@ -21,7 +23,7 @@ from pipeline.result import (
 from pipeline.sectors import aha_sectors, slice_levels
 from pipeline.segment import segment
 from pipeline.shading import shading_slope, without_shading
-from pipeline.study import FirstPass, IntArray, PerfusionSlice
+from pipeline.study import FirstPass, FloatArray, IntArray, PerfusionSlice
 
 Progress = Callable[[str], None]
 
@@ -108,14 +110,23 @@ def _find(source: PerfusionSlice, level: SliceLevel, name: str, network: Anatomy
 def _held_still(found: Sequence[_Found]) -> Iterator[AlignedSeries]:
     """Align slices together where they have the same beats and grid, else each alone."""
     grids = {(one.source.frames.shape, one.source.geometry.spacing_mm) for one in found}
-    for together in [found] if len(grids) == 1 else [[one] for one in found]:
+    together = len(grids) == 1 and same_beats([one.source.time_s for one in found])
+    for group in [found] if together else [[one] for one in found]:
         yield from align_near_peak(
-            [one.source.frames for one in together],
-            [one.source.time_s for one in together],
-            [one.box for one in together],
-            [one.heart.peak_frame for one in together],
-            together[0].source.geometry.spacing_mm,
+            [one.source.frames for one in group],
+            [one.source.time_s for one in group],
+            [one.box for one in group],
+            [one.heart.peak_frame for one in group],
+            group[0].source.geometry.spacing_mm,
         )
+
+
+def same_beats(times_s: Sequence[FloatArray]) -> bool:
+    """Whether slices [slice, time] follow each other within every beat, always in the same way."""
+    times = np.stack(times_s)
+    beat_s = np.median(np.diff(times))
+    later_s = times - times[0]
+    return bool(np.abs(later_s).max() < beat_s and np.ptp(later_s, axis=1).max() < beat_s / 2)
 
 
 def _outline(found: _Found, aligned: AlignedSeries, network: AnatomyNetwork) -> Anatomy:

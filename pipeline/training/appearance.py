@@ -161,12 +161,13 @@ class Randomiser:
         n = len(series)
         chance = torch.where(sharp, _CLOSED_SHARE[0], _CLOSED_SHARE[1])
         mean = self._uniform(n, high=_MOST_CLOSED) * (self._uniform(n) < chance)
-        waves = 0.4 * self._normal(n, len(_WAVES), 2) * torch.as_tensor(_WAVES)[:, None]
+        by_order = torch.as_tensor(_WAVES, device=self._device)[:, None]
+        waves = 0.4 * self._normal(n, len(_WAVES), 2) * by_order
         return close_cavity(
             series,
             shares[:, _LV],
             shares[:, _MYOCARDIUM],
-            narrowing(mean, waves.to(series.device)),
+            narrowing(mean, waves),
         )
 
     def _muscles(self, series: Tensor, shares: Tensor) -> Tensor:
