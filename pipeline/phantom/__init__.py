@@ -4,12 +4,11 @@ The signal (`bloch`) and the exchange between blood and tissue (`tissue`) are so
 their own, apart from the models that the pipeline fits, so that agreement means something.
 """
 
-from pipeline.phantom.settings import FAST, PhantomSettings
+from pipeline.phantom.settings import PhantomSettings
 from pipeline.phantom.study import simulate, stream
 from pipeline.phantom.truth import FirstPassTruth, PhantomStudy, PhantomTruth, SliceTruth
 
 __all__ = [
-    "FAST",
     "FirstPassTruth",
     "PhantomSettings",
     "PhantomStudy",

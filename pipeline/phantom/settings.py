@@ -43,9 +43,3 @@ class PhantomSettings:
             raise InvalidStudyError("n_frames must be positive and matrix at least 32")
         if self.field_strength_t not in (None, 1.5, 3.0):
             raise InvalidStudyError(f"field_strength_t is {self.field_strength_t}, not 1.5 or 3")
-
-
-FAST = PhantomSettings(
-    states=(State.REST,), n_slices=1, n_frames=40, matrix=96, spacing_mm=3.0, motion_mm=4.0
-)
-"""One small slice for the unit tests of other stages."""

@@ -1,6 +1,6 @@
 """Takes the slices of one first pass: the short axis ones, and those of a separate input series."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -10,6 +10,7 @@ from pipeline.phantom.camera import Camera
 from pipeline.phantom.flow import FlowField
 from pipeline.phantom.geometry import slice_geometry
 from pipeline.phantom.grid import Grid
+from pipeline.phantom.imaging import Acquisition
 from pipeline.phantom.labels import Tissue
 from pipeline.phantom.movement import Movement, Rhythm, draw_movement
 from pipeline.phantom.patient import Patient, input_readout, proton_density_readout
@@ -23,6 +24,7 @@ from pipeline.study import (
     FloatArray,
     InputKind,
     InputSeries,
+    IntArray,
     PerfusionSlice,
     Readout,
     SliceGeometry,
@@ -51,62 +53,61 @@ class Exam:
     """Stored value over signal."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Scene:
+    """What lies in a slice, how it moves and what the coils hear, before any readout."""
+
+    exam: Exam
+    movement: Movement
+    camera: Camera
+    coil: FloatArray
+    signals: Signals
+    """With the readout of the short axis slices."""
+    acquisition: Acquisition
+
+    def series(
+        self, rng: Generator, readout: Readout, signals: Signals
+    ) -> tuple[FloatArray, IntArray]:
+        """Return the stored values [time, row, column] of one readout, and their regions."""
+        images, regions = render(
+            rng,
+            camera=self.camera,
+            movement=self.movement,
+            signals=signals,
+            coil=self.coil,
+            fields=self.exam.patient.fields,
+            acquisition=self.acquisition,
+            half_readout_s=readout.pulses_before_centre * readout.repetition_time_s,
+        )
+        return images * np.float32(self.exam.scale), regions
+
+
 def take_slice(rng: Generator, exam: Exam, position: int) -> tuple[PerfusionSlice, SliceTruth]:
     """Take one short axis slice."""
-    patient, settings = exam.patient, exam.settings
-    movement = _movement(rng, exam, position)
-    camera = _camera(rng, exam, position, _grid(patient, settings.matrix, patient.spacing_mm))
-    coil, noise_gain = coil_maps(exam.scanner.coils, patient.thorax, camera.slab.grid)
-    signals = _signals(exam, movement.time_s, patient.physics.readout)
-    acquisition = acquisition_of(
-        exam.scanner, matrix=settings.matrix, noise_gain=noise_gain, wall_rise=_wall_rise(signals)
-    )
-    frames, labels = render(
-        rng,
-        camera=camera,
-        movement=movement,
-        signals=signals,
-        coil=coil,
-        fields=patient.fields,
-        acquisition=acquisition,
-        half_readout_s=_half_readout_s(patient.physics.readout),
-    )
+    patient, matrix = exam.patient, exam.settings.matrix
+    scene = _scene(rng, exam, position, matrix, patient.spacing_mm)
+    frames, labels = scene.series(rng, patient.physics.readout, scene.signals)
     known = slice_truth(
         heart=patient.heart,
         z_mm=patient.depths_mm[position],
         level=patient.levels[position],
-        camera=camera,
-        movement=movement,
+        camera=scene.camera,
+        movement=scene.movement,
         labels=labels,
-        reference_frame=_peak_frame(exam, movement.time_s),
-        fields=settings.fields,
+        reference_frame=_peak_frame(exam, scene.movement.time_s),
+        fields=exam.settings.fields,
     )
-    density = None
-    if patient.proton_density:
-        quiet = _signals(
-            exam,
-            movement.time_s[:_N_PROTON_DENSITY],
-            proton_density_readout(patient.physics.readout),
-        )
-        density, _ = render(
-            rng,
-            camera=camera,
-            movement=movement,
-            signals=quiet,
-            coil=coil,
-            fields=patient.fields,
-            acquisition=acquisition,
-            half_readout_s=_half_readout_s(patient.physics.readout),
-        )
     one = PerfusionSlice(
-        frames=frames * np.float32(exam.scale),
-        time_s=movement.time_s,
-        geometry=_geometry(exam, position, settings.matrix, patient.spacing_mm),
-        proton_density=None if density is None else density * np.float32(exam.scale),
-        proton_density_readout=None
-        if density is None
-        else proton_density_readout(patient.nominal.readout),
+        frames=frames,
+        time_s=scene.movement.time_s,
+        geometry=_geometry(exam, position, matrix, patient.spacing_mm),
     )
+    if patient.proton_density:
+        quiet = proton_density_readout(patient.physics.readout)
+        signals = _signals(exam, scene.movement.time_s[:_N_PROTON_DENSITY], quiet)
+        density, _ = scene.series(rng, quiet, signals)
+        told = proton_density_readout(patient.nominal.readout)
+        one = replace(one, proton_density=density, proton_density_readout=told)
     return one, known
 
 
@@ -117,37 +118,38 @@ def take_input_series(rng: Generator, exam: Exam, kind: InputKind) -> InputSerie
     """
     patient = exam.patient
     matrix = _INPUT_MATRIX if kind is InputKind.DUAL_SEQUENCE else exam.settings.matrix
-    spacing = patient.spacing_mm * exam.settings.matrix / matrix
-    movement = _movement(rng, exam, position=0)
-    camera = _camera(rng, exam, 0, _grid(patient, matrix, spacing))
-    coil, noise_gain = coil_maps(exam.scanner.coils, patient.thorax, camera.slab.grid)
+    spacing_mm = patient.spacing_mm * exam.settings.matrix / matrix
+    scene = _scene(rng, exam, 0, matrix, spacing_mm)
     readout = input_readout(patient.physics.readout, kind)
-    signals = _signals(exam, movement.time_s, readout)
-    acquisition = acquisition_of(
-        exam.scanner,
-        matrix=matrix,
-        noise_gain=noise_gain,
-        wall_rise=_wall_rise(_signals(exam, movement.time_s, patient.physics.readout)),
-    )
-    frames, _ = render(
-        rng,
-        camera=camera,
-        movement=movement,
-        signals=signals,
-        coil=coil,
-        fields=patient.fields,
-        acquisition=acquisition,
-        half_readout_s=_half_readout_s(readout),
-    )
+    frames, _ = scene.series(rng, readout, _signals(exam, scene.movement.time_s, readout))
     return InputSeries(
         kind=kind,
         slice=PerfusionSlice(
-            frames=frames * np.float32(exam.scale),
-            time_s=movement.time_s,
-            geometry=_geometry(exam, 0, matrix, spacing),
+            frames=frames,
+            time_s=scene.movement.time_s,
+            geometry=_geometry(exam, 0, matrix, spacing_mm),
         ),
         readout=input_readout(patient.nominal.readout, kind),
         dose_ratio=DUAL_BOLUS_RATIO if kind is InputKind.DUAL_BOLUS else 1.0,
+    )
+
+
+def _scene(rng: Generator, exam: Exam, position: int, matrix: int, spacing_mm: float) -> _Scene:
+    movement = _movement(rng, exam, position)
+    camera = _camera(rng, exam, position, _grid(exam.patient, matrix, spacing_mm))
+    coil, noise_gain = coil_maps(exam.scanner.coils, exam.patient.thorax, camera.slab.grid)
+    # Noise is that of the scanner, whatever this series reads out.
+    signals = _signals(exam, movement.time_s, exam.patient.physics.readout)
+    acquisition = acquisition_of(
+        exam.scanner, matrix=matrix, noise_gain=noise_gain, wall_rise=_wall_rise(signals)
+    )
+    return _Scene(
+        exam=exam,
+        movement=movement,
+        camera=camera,
+        coil=coil,
+        signals=signals,
+        acquisition=acquisition,
     )
 
 
@@ -199,10 +201,6 @@ def _signals(exam: Exam, time_s: FloatArray, readout: Readout) -> Signals:
         through_mm_s=exam.patient.blood_speed_mm_s,
         thickness_mm=exam.patient.thickness_mm,
     )
-
-
-def _half_readout_s(readout: Readout) -> float:
-    return readout.pulses_before_centre * readout.repetition_time_s
 
 
 def _wall_rise(signals: Signals) -> float:

@@ -16,7 +16,7 @@ from pipeline.phantom.signals import label_concentrations
 from pipeline.phantom.slices import DUAL_BOLUS_RATIO, Exam, take_input_series, take_slice
 from pipeline.phantom.truth import FirstPassTruth, PhantomStudy, PhantomTruth, SliceTruth
 from pipeline.result import InputFunction
-from pipeline.study import FirstPass, FloatArray, InputKind, PerfusionStudy, State
+from pipeline.study import FirstPass, FloatArray, InputKind, InputSeries, PerfusionStudy, State
 
 BETWEEN_INJECTIONS_S = 900.0
 _SECOND_SHARE = {State.REST: 0.3, State.STRESS: 0.7}
@@ -79,19 +79,12 @@ def _first_pass(
     scale: float,
     number: int,
 ) -> tuple[FirstPass, FirstPassTruth]:
-    rate = float(rng.uniform(72, 108) if state is State.STRESS else rng.uniform(50, 82))
+    """Give the injection of this number and take its images."""
+    rate_bpm = float(rng.uniform(72, 108) if state is State.STRESS else rng.uniform(50, 82))
     rhythm = draw_rhythm(
-        rng, n_frames=settings.n_frames, interval_s=60.0 / rate, motion_mm=settings.motion_mm
+        rng, n_frames=settings.n_frames, interval_s=60.0 / rate_bpm, motion_mm=settings.motion_mm
     )
-    circulation = draw_circulation(
-        rng,
-        state=state,
-        weight_kg=patient.weight_kg,
-        dose_mmol=(patient.physics.dose_mmol_kg or 0.0) * patient.weight_kg,
-        interval_s=60.0 / rate,
-        second_injection=number > 0
-        or (len(settings.states) == 1 and rng.random() < _SECOND_SHARE[state]),
-    )
+    circulation = _circulation(rng, patient, settings, state, 60.0 / rate_bpm, number)
     flow = draw_flow(rng, state=state, defects=patient.defects)
     blood = blood_curves(circulation, float(rhythm.trigger_s[-1]) + 2.0)
     exam = Exam(
@@ -99,25 +92,21 @@ def _first_pass(
         settings=settings,
         scanner=scanner,
         rhythm=rhythm,
-        interval_s=60.0 / rate,
+        interval_s=60.0 / rate_bpm,
         blood=blood,
         flow=flow,
         concentration=_concentration(rng, patient, circulation, blood, flow),
         scale=scale,
     )
     made = [take_slice(rng, exam, position) for position in range(settings.n_slices)]
-    input_series = None
-    if settings.input_kind is not None:
-        if settings.input_kind is InputKind.DUAL_BOLUS:
-            exam = _diluted(rng, exam, circulation)
-        input_series = take_input_series(rng, exam, settings.input_kind)
+    input_series = _input_series(rng, exam, circulation)
     first_pass = FirstPass(
         label=str(state),
         state=state,
         state_reason="the phantom was asked for it",
         slices=tuple(one for one, _ in made),
         physics=patient.nominal,
-        heart_rate_bpm=rate,
+        heart_rate_bpm=rate_bpm,
         input_series=input_series,
     )
     slices = tuple(known for _, known in made)
@@ -130,9 +119,37 @@ def _first_pass(
         physics=patient.physics,
         flip_scale=patient.fields.flip_scale,
         residual_mmol_l=circulation.residual_mmol_l,
-        heart_rate_bpm=rate,
+        heart_rate_bpm=rate_bpm,
         start_s=number * BETWEEN_INJECTIONS_S,
     )
+
+
+def _circulation(
+    rng: Generator,
+    patient: Patient,
+    settings: PhantomSettings,
+    state: State,
+    interval_s: float,
+    number: int,
+) -> Circulation:
+    alone = len(settings.states) == 1
+    return draw_circulation(
+        rng,
+        state=state,
+        weight_kg=patient.weight_kg,
+        dose_mmol=(patient.physics.dose_mmol_kg or 0.0) * patient.weight_kg,
+        interval_s=interval_s,
+        second_injection=number > 0 or (alone and rng.random() < _SECOND_SHARE[state]),
+    )
+
+
+def _input_series(rng: Generator, exam: Exam, circulation: Circulation) -> InputSeries | None:
+    kind = exam.settings.input_kind
+    if kind is None:
+        return None
+    if kind is InputKind.DUAL_BOLUS:
+        exam = _diluted(rng, exam, circulation)
+    return take_input_series(rng, exam, kind)
 
 
 def _concentration(

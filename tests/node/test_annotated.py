@@ -31,12 +31,13 @@ from node.weights import (
     read_weights,
     write_weights,
 )
-from pipeline.phantom import FAST, simulate
+from pipeline.phantom import simulate
 from pipeline.study import State
 from pipeline.training.appearance import Randomiser
 from pipeline.training.examples import on_grid
 from pipeline.training.learn import Learner, LearningSettings, loss
 from tests.node.dicom_write.truth import true_result
+from tests.small_phantom import FAST
 
 TISSUES = "Tissue"
 

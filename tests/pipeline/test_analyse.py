@@ -7,8 +7,9 @@ import pytest
 
 from pipeline.analyse import analyse
 from pipeline.errors import NoInputFunctionError
-from pipeline.phantom import FAST, simulate
+from pipeline.phantom import simulate
 from pipeline.study import Origin, PerfusionStudy, State, T1Map
+from tests.small_phantom import FAST
 
 
 @pytest.fixture(scope="module")

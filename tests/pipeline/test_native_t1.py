@@ -12,9 +12,10 @@ from pipeline.native_t1 import (
     native_t1_finding,
     with_native_t1,
 )
-from pipeline.phantom import FAST, simulate
+from pipeline.phantom import simulate
 from pipeline.result import Regions
 from pipeline.study import Origin, SliceGeometry, T1Map
+from tests.small_phantom import FAST
 
 BLOOD_S, WALL_S, OUTSIDE_S = 1.62, 1.04, 0.35
 SLICE = SliceGeometry(

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline.passage import pulmonary_transit_s, right_arrival_s
-from pipeline.phantom import FAST, simulate
+from pipeline.phantom import simulate
 from pipeline.result import Regions
+from tests.small_phantom import FAST
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline.phantom import FAST, simulate
+from pipeline.phantom import simulate
+from tests.small_phantom import FAST
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.phantom import FAST, simulate
+from pipeline.phantom import simulate
 from pipeline.phantom.bloch import readout_signal
 from pipeline.phantom.fields import EVEN, LEVEL_HZ, draw_fields
 from pipeline.phantom.grid import Grid
@@ -16,6 +16,7 @@ from pipeline.phantom.settings import PhantomSettings
 from pipeline.phantom.signals import label_signals
 from pipeline.phantom.undersampling import share_frames
 from pipeline.study import Readout, SequenceKind
+from tests.small_phantom import FAST
 
 READOUT = Readout(
     sequence=SequenceKind.SPOILED_GRADIENT_ECHO,

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from pipeline.errors import InvalidStudyError
-from pipeline.phantom import FAST, PhantomSettings, simulate, stream
+from pipeline.phantom import PhantomSettings, simulate, stream
 from pipeline.phantom.imaging import Acquisition, k_space_weights, magnitude_image, signal_image
 from pipeline.result import SliceLevel
 from pipeline.study import InputKind, SequenceKind, State
+from tests.small_phantom import FAST
 
 
 def acquisition(matrix=32, sd=0.0, kept=1.0, channels=1):

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion
 
-from pipeline.phantom import FAST, PhantomSettings, simulate
+from pipeline.phantom import PhantomSettings, simulate
 from pipeline.phantom.labels import Tissue
 from pipeline.phantom.localizer import MATRIX, SPACING_MM, localizer
 from pipeline.phantom.others import CINE_PHASES, late_signals, native_signals, other_pictures
 from pipeline.phantom.patient import draw_patient
+from tests.small_phantom import FAST
 
 SETTINGS = replace(FAST, disease=False)
 

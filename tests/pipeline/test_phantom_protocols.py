@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.phantom import FAST, PhantomSettings
+from pipeline.phantom import PhantomSettings
 from pipeline.phantom.blood import blood_curves, draw_circulation
 from pipeline.phantom.coils import Coils, coil_intensity, draw_coils
 from pipeline.phantom.grid import Grid
 from pipeline.phantom.patient import draw_patient
 from pipeline.phantom.scanner import coil_maps, draw_scanner
 from pipeline.study import State
+from tests.small_phantom import FAST
 
 COILS = Coils(
     places_rad=(np.pi - 0.4, np.pi + 0.4, np.pi, np.pi, -0.3, 0.0, 0.3),

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.phantom import FAST, simulate
+from pipeline.phantom import simulate
 from pipeline.quality import first_pass_findings, study_findings, worst_first
 from pipeline.result import Finding, FitStatus, Severity
 from pipeline.study import Origin, State
 from tests.node.dicom_write.truth import true_first_pass
+from tests.small_phantom import FAST
 
 
 @pytest.fixture(scope="module")
