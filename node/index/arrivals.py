@@ -76,6 +76,17 @@ def record(engine: sa.Engine, arrivals: Sequence[Arrival]) -> list[Outcome]:
     return [Outcome.NEW] * len(arrivals)
 
 
+def is_brought_by_a_value(error: Exception) -> bool:
+    """Whether recording failed for what an arrival holds: without it the others are recorded.
+
+    False: the database takes nothing now, whatever it is (no room, a lock, damage, no server).
+    """
+    if isinstance(error, sa.exc.DBAPIError):
+        return isinstance(error, sa.exc.DataError | sa.exc.IntegrityError)
+    # Before they reach a database, drivers refuse what they cannot bind by Python's own errors.
+    return isinstance(error, sa.exc.StatementError | ValueError | TypeError | OverflowError)
+
+
 def _insert(connection: sa.Connection, arrivals: Sequence[Arrival]) -> None:
     revisions = {uid: open_revision(connection, uid, arrivals) for uid in _studies(arrivals)}
     rows = [arrival._asdict() | {"revision": revisions[arrival.study_uid]} for arrival in arrivals]

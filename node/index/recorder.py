@@ -38,7 +38,6 @@ class Recorder:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._is_sqlite = engine.dialect.name == "sqlite"
-        self._errors = engine.dialect.loaded_dbapi.Error
         self._connection: sa.PoolProxiedConnection | None = None
         self._cursor: DBAPICursor | None = None
         compiled = _INSERT.compile(dialect=engine.dialect)
@@ -76,7 +75,7 @@ class Recorder:
                 cursor.connection.commit()
                 return True
             cursor.connection.rollback()
-        except self._errors:
+        except Exception:  # noqa: BLE001  a driver may refuse a value by any error, in a transaction
             self.close()  # which rolls back, on whatever is left of the connection
         return False  # the general way meets the same, and says it in SQLAlchemy's terms
 

@@ -3,8 +3,12 @@
 Each association flushes its own file, at the same time as the others; moving to the place and the
 transaction of the index are shared. With one association nothing waits.
 
-What is placed and the index did not take, for want of room or a lock, is recorded before anything
-else is taken: so an index that fails for days costs one file an association, and not one a try.
+An instance that the index refuses for its own sake fails nobody else: where the common transaction
+fails by a value, each is recorded by itself. Its file goes, because no row will ever name it.
+
+What is placed and the index did not take for any other cause (no room, a lock, a server that is
+away) is recorded before anything else is taken: so an index that fails for days costs one file an
+association, and not one a try.
 """
 
 import logging
@@ -14,15 +18,16 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from node.errors import SpoolError
-from node.index.arrivals import Arrival, Outcome
+from node.errors import NodeError, SpoolError
+from node.index.arrivals import Arrival, Outcome, is_brought_by_a_value
 from node.index.recorder import Recorder
 from node.spool import Spool, SpoolFile
 
 LOGGER = logging.getLogger(__name__)
 
-_PASSING = (sa.exc.OperationalError, sa.exc.InterfaceError, SpoolError)
-"""What ends by itself: no room, a lock, a server that is away. Not what one instance brings."""
+
+class RefusedValueError(NodeError):
+    """The database does not take a value of an instance, however often it is sent."""
 
 
 class _Wish:
@@ -52,15 +57,21 @@ class Committer:
         if self._left:
             with self._turn:
                 if self._left:  # and no other thread was faster
-                    self._record(self._left)
-                    self._left = []
+                    left, self._left = self._left, []
+                    self._record(left)
+                    if self._left and self._left[0].error is not None:
+                        raise self._left[0].error
                     LOGGER.warning("the index takes instances again")
 
     def commit(self, file: SpoolFile, arrival: Arrival) -> Outcome:
         """Place and record; when this returns, other processes see the instance.
 
-        Where this raises, the file stays in the spool: the
-        transaction may have reached the disk all the same.
+        Where this raises an error of the database, the file stays in the spool: the transaction
+        may have reached the disk all the same.
+
+        Raises
+        ------
+        SpoolError, RefusedValueError, SQLAlchemyError
         """
         wish = _Wish(file, arrival)
         self._waiting.append(wish)
@@ -79,19 +90,42 @@ class Committer:
             self._recorder.close()
 
     def _fulfil(self, wishes: Sequence[_Wish]) -> None:
-        try:
-            for wish in wishes:
+        for wish in wishes:
+            try:
                 self._spool.place(wish.file)
-            self._record(wishes)
-        except Exception as error:  # noqa: BLE001  handed to every thread that waits
-            for wish in wishes:
+            except SpoolError as error:
                 wish.error = error
-            if isinstance(error, _PASSING):
-                self._left += [wish for wish in wishes if wish.file.placed]
+        if placed := [wish for wish in wishes if wish.file.placed]:
+            self._record(placed)
 
     def _record(self, wishes: Sequence[_Wish]) -> None:
-        outcomes = self._recorder.record([wish.arrival for wish in wishes])
+        try:
+            outcomes = self._recorder.record([wish.arrival for wish in wishes])
+        except Exception as error:  # noqa: BLE001  handed to every thread that waits
+            self._bear(error, wishes)
+            return
         for wish, outcome in zip(wishes, outcomes, strict=True):
-            if not outcome.needs_file:
-                self._spool.drop(wish.arrival.file)
             wish.outcome = outcome
+            if not outcome.needs_file:
+                self._drop(wish)
+
+    def _bear(self, error: Exception, wishes: Sequence[_Wish]) -> None:
+        """Find out whom an error is about; nothing of the wishes is recorded."""
+        if not is_brought_by_a_value(error):
+            for wish in wishes:
+                wish.error = error
+            self._left += wishes
+        elif len(wishes) > 1:
+            for wish in wishes:
+                self._record([wish])
+        else:
+            (guilty,) = wishes
+            LOGGER.error("the index refuses a value (%s)", type(error).__name__)
+            guilty.error = RefusedValueError("the index does not take its values")
+            self._drop(guilty)
+
+    def _drop(self, wish: _Wish) -> None:
+        try:
+            self._spool.drop(wish.arrival.file)
+        except OSError as error:  # the next start removes it
+            LOGGER.error("a file that is not needed stays: %s", error.strerror)  # noqa: TRY400  no more to say

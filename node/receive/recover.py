@@ -15,7 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from node.errors import SpoolError, UnreadableInstanceError
-from node.index.arrivals import Arrival, record
+from node.index.arrivals import Arrival, is_brought_by_a_value, record
 from node.index.holdings import known_files
 from node.receive.header import read_header
 from node.receive.part10 import read_file_header
@@ -91,9 +91,13 @@ def _is_whole(part: Path) -> bool:
 def _record_orphan(spool: Spool, index: sa.Engine, file: str) -> bool:
     try:
         arrival = arrival_of(spool.path(file), file)
+        (outcome,) = record(index, [arrival])
     except UnreadableInstanceError:
         return False
-    (outcome,) = record(index, [arrival])
+    except Exception as error:
+        if not is_brought_by_a_value(error):
+            raise
+        return False  # its sender was refused, too; the others shall not wait for a person
     if not outcome.needs_file:
         spool.drop(file)
     return True
