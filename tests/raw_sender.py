@@ -199,6 +199,7 @@ class ReceiverProcess:
                 threading.Thread(target=self._drain, args=(self.process,), daemon=True).start()
                 return self
         self.stop()
+        self.process.stderr.close()
         raise LostError("".join(self.log))
 
     def _drain(self, process: "subprocess.Popen[str]") -> None:

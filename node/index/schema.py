@@ -63,14 +63,21 @@ def _version(connection: sa.Connection) -> int:
 def _check_columns(connection: sa.Connection, wanted: sa.MetaData) -> None:
     inspector = sa.inspect(connection)
     for table in wanted.sorted_tables:
-        there = {column["name"] for column in inspector.get_columns(table.name)}
-        missing = sorted(set(table.c.keys()) - there)
-        if missing:
-            raise IndexUnusableError(
-                f"the index lacks {', '.join(missing)} in its table {table.name}: it was made by a "
-                "development version that this one cannot upgrade. Move index.sqlite, -wal and "
-                "-shm away and start: the images are taken from the spool"
-            )
+        there = {column["name"]: column for column in inspector.get_columns(table.name)}
+        missing = sorted(table.c.keys() - there.keys())
+        # Of what is more there, only that matters without which no row can be written.
+        demanded = sorted(
+            name
+            for name in there.keys() - table.c.keys()
+            if not there[name]["nullable"] and there[name]["default"] is None
+        )
+        for verb, columns in (("lacks", missing), ("demands", demanded)):
+            if columns:
+                raise IndexUnusableError(
+                    f"the index {verb} {', '.join(columns)} in its table {table.name}: it was made "
+                    "by a development version that this one cannot upgrade. Move index.sqlite, "
+                    "-wal and -shm away and start: the images are taken from the spool"
+                )
 
 
 def _make_indexes(connection: sa.Connection, wanted: sa.MetaData) -> None:
