@@ -59,6 +59,20 @@ def is_for_want_of_room(error: BaseException) -> bool:
     )
 
 
+_LOCKED_IN_SQLITE = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
+
+
+def is_for_a_lock(error: BaseException) -> bool:
+    """Whether an error comes from a lock on a database file that another program did not give up.
+
+    Extended codes of SQLite carry the plain one in their lowest byte.
+    """
+    return any(
+        getattr(one, "sqlite_errorcode", 0) & 0xFF in _LOCKED_IN_SQLITE
+        for one in _with_causes(error)
+    )
+
+
 _REFUSALS = ("can't allocate memory", "out of memory", "_STATUS_ALLOC_FAILED")
 """Of PyTorch, on the processor and on a GPU (its class for that is not for who does not import
 it), and of cuBLAS and cuDNN through it."""

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from types import TracebackType
@@ -27,6 +28,7 @@ def set_up_logging(level: str) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.captureWarnings(capture=True)
     sys.excepthook = _say_unforeseen
+    threading.excepthook = _say_unforeseen_of_thread
 
 
 def kind_and_place(error: BaseException) -> str:
@@ -47,6 +49,11 @@ def _say_unforeseen(
     _kind: type[BaseException], error: BaseException, _trace: TracebackType | None
 ) -> None:
     sys.stderr.write(f"{kind_and_place(error)}\n")
+
+
+def _say_unforeseen_of_thread(died: threading.ExceptHookArgs) -> None:
+    if died.exc_value is not None:
+        sys.stderr.write(f"{kind_and_place(died.exc_value)}\n")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

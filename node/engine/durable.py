@@ -26,6 +26,7 @@ from dbos._serialization import DBOSPortableJSONSerializer
 from node.engine.liveness import Liveness, liveness
 from node.errors import EngineError
 from node.lifeline import leave
+from node.repair import what_helps
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,6 +38,17 @@ then cancelled at launch and started anew by the reconciler, because its checkpo
 
 CRASHES_FORGIVEN = 5
 """A piece of work that takes its process down so often is given up and shown to a person."""
+
+_PATIENCE_S = 30.0
+"""How long to wait at the start for a lock that another program holds."""
+
+_BEGIN_ANEW = {
+    True: "stop the node, move this database away (with its -wal and -shm files) and start again; "
+    "studies and deliveries are kept elsewhere, and unfinished work is found and repeated",
+    False: "stop the node, drop the schema dbos and start again; studies and deliveries are kept "
+    "elsewhere, and unfinished work is found and repeated",
+}
+"""What helps where a file of SQLite (True) or what a server holds (False) is damaged."""
 
 LOST_AFTER_ROUNDS = 5
 """Rounds of the watch in which our own work is pending but in no thread, before it is resumed."""
@@ -273,7 +285,7 @@ def _prepare_sqlite(database: str) -> None:
     if url.get_backend_name() != "sqlite" or not url.database:
         return
     try:
-        connection = sqlite3.connect(url.database, timeout=30)
+        connection = sqlite3.connect(url.database, timeout=_PATIENCE_S)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -282,13 +294,13 @@ def _prepare_sqlite(database: str) -> None:
     except sqlite3.Error as error:
         raise EngineError(_advice(database, error)) from error
     if verdict != "ok":
-        raise EngineError(_advice(database, verdict))
+        raise EngineError(_advice(database, sqlite3.DatabaseError(verdict)))
 
 
-def _advice(database: str, problem: object) -> str:
-    where = sa.make_url(database).render_as_string(hide_password=True)
+def _advice(database: str, error: Exception) -> str:
+    url = sa.make_url(database)
+    where = url.render_as_string(hide_password=True)
+    helps = what_helps(error, url, damaged=_BEGIN_ANEW[url.get_backend_name() == "sqlite"])
     return (
-        f"the engine's database {where} cannot be used ({problem}). Studies and deliveries are "
-        "kept elsewhere: stop the node, move this database away (with its -wal and -shm files) "
-        "and start again; unfinished work is found and repeated"
+        f"the engine's database {where} cannot be used ({getattr(error, 'orig', error)}): {helps}"
     )

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from node.config import Storage
 from node.errors import IndexUnusableError
 from node.index.schema import known_version
-from node.index.tables import database_url
+from node.index.tables import RESTORE, database_url
+from node.repair import what_helps
 
-_RESTORE = "restore it from a backup; the spool still has every image"
 _MOVE_AWAY = "stop the node and move it away with its -wal and -shm files"
 _PATIENCE_S = 10
 _SCHEMAS = (None, "dbos")  # ours, and that of the engine
@@ -38,15 +38,15 @@ def databases(storage: Storage) -> Iterator[Health]:
         yield Health(url.render_as_string(hide_password=True), problem, repair)
         return
     index = Path(url.database or "")
-    files = {index: _RESTORE}
+    files = {index: RESTORE}
     if storage.database_url is None:  # else both are in one file
         files[index.with_name("engine.sqlite")] = _MOVE_AWAY
     for path, repair in files.items():
         if path.exists():
-            yield Health(path.name, _of_file(path), repair)
+            yield Health(path.name, *_of_file(path, url, repair))
 
 
-def _of_file(path: Path) -> str:
+def _of_file(path: Path, url: sa.URL, repair: str) -> tuple[str, str]:
     try:
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=_PATIENCE_S)
         try:
@@ -54,8 +54,8 @@ def _of_file(path: Path) -> str:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        return str(error)
-    return "" if verdict == "ok" else str(verdict)
+        return str(error), what_helps(error, url, damaged=repair)
+    return ("", "") if verdict == "ok" else (str(verdict), repair)
 
 
 def _of_server(url: sa.URL) -> tuple[str, str]:
@@ -66,10 +66,8 @@ def _of_server(url: sa.URL) -> tuple[str, str]:
             return _of_connection(connection)
     except IndexUnusableError as error:
         return str(error), ""
-    except sa.exc.OperationalError as error:
-        return _first_line(error), "start the server, or mend storage.database_url"
     except sa.exc.SQLAlchemyError as error:
-        return _first_line(error), _RESTORE
+        return _first_line(error), what_helps(error, url, damaged=RESTORE)
     finally:
         engine.dispose()
 

@@ -15,10 +15,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from node.config import Storage
 from node.errors import IndexUnusableError
 from node.index.schema import bring_up_to_date
+from node.repair import what_helps
 
 METADATA = sa.MetaData()
 
 _UID = sa.String(64)
+RESTORE = "restore it from a backup; the spool still has every image"
+_PATIENCE_MS = 10_000  # for a lock that another process holds
 _TABLES_LOCK = 0x5045_5246_5553_494F  # any number of ours
 
 STUDY = sa.Table(
@@ -112,7 +115,7 @@ def open_index(storage: Storage, *, flushes: bool = True) -> sa.Engine:
     except sa.exc.DatabaseError as error:
         raise IndexUnusableError(
             f"the index {url.render_as_string(hide_password=True)} cannot be used "
-            f"({error.orig}). Restore it from a backup; the spool still has every image"
+            f"({error.orig}): {what_helps(error, url, damaged=RESTORE)}"
         ) from error
     return engine
 
@@ -136,7 +139,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
     connection.isolation_level = None  # the driver shall not begin transactions by itself
     cursor = connection.cursor()
     for pragma in (
-        "busy_timeout=10000",  # first, because the change to WAL itself needs a lock
+        f"busy_timeout={_PATIENCE_MS}",  # first, because the change to WAL itself needs a lock
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",

@@ -46,13 +46,25 @@ def test_a_header_that_libraries_complain_about_is_not_quoted(wrong_header, tmp_
     assert list(out.glob("*.dcm"))
 
 
+IN_A_THREAD = """\
+def fail(error=broken):
+    raise ValueError(name) from error
+  threading.Thread(target=fail).start()
+  exit(1)"""
+
+
 @pytest.mark.parametrize(
-    "end", ["raise ValueError(name) from broken", "logging.exception('a sweep failed'); exit(1)"]
+    "end",
+    [
+        "raise ValueError(name) from broken",
+        "logging.exception('a sweep failed'); exit(1)",
+        IN_A_THREAD,
+    ],
 )
 def test_an_error_that_nobody_foresaw_is_told_by_its_kind_and_place(end):
     words = errors_of(
         "-c",
-        "import logging; from node.log_setup import set_up_logging; set_up_logging('INFO')\n"
+        "import logging, threading, node.log_setup as own; own.set_up_logging('INFO')\n"
         f"name = 'Sekret' + 'owski'\ntry:\n  {{}}[name]\nexcept KeyError as broken:\n  {end}",
     )
     assert NAME not in words

@@ -176,4 +176,4 @@ def test_a_damaged_index_is_refused_with_advice(tmp_path, capsys):
     config = tmp_path / "config.yaml"
     config.write_text(f"storage: {{directory: {tmp_path}}}\n")
     assert main(["studies", "--config", str(config)]) == 1
-    assert "Restore it from a backup" in capsys.readouterr().err
+    assert "restore it from a backup" in capsys.readouterr().err

@@ -111,7 +111,7 @@ def test_an_upgrade_that_fails_changes_nothing_and_is_said(storage, monkeypatch)
     with monkeypatch.context() as newer:
         newer.setattr(schema, "STEPS", {**schema.STEPS, schema.VERSION + 1: steps})
         newer.setattr(schema, "VERSION", schema.VERSION + 1)
-        with pytest.raises(IndexUnusableError, match="Restore it from a backup"):
+        with pytest.raises(IndexUnusableError, match="restore it from a backup"):
             open_index(storage)
     assert [sorted(row) for row in study_of(storage)] == [
         ["first_s", "frozen", "revision", "study_uid"]
