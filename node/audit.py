@@ -8,24 +8,32 @@ outside spool and results names a patient, so the participant says "withheld" an
 Instance UID leads to the patient in the PACS.
 """
 
+import errno
+import logging
 import os
 import socket
 import ssl
 import threading
 import time
 import xml.etree.ElementTree as ET
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from node.config import Audit, Storage, Tls
+from node.disk import flush
 from node.tls import client_context
+
+LOGGER = logging.getLogger(__name__)
 
 SUCCESS, MINOR_FAILURE, SERIOUS_FAILURE = 0, 4, 8  # PS3.15 table A.5.2-1, EventOutcomeIndicator
 
 _FACILITY_AUDIT_NOTICE = 13 * 8 + 5  # RFC 5424 section 6.2.1: log audit, notice
 _ALERT_EVERY_S = 60.0
 _MOST_ALERTS = 1000
+_MOST_UNWRITTEN = 10_000
 _RETRY_EVERY_S = 10.0
 _TIMEOUT_S = 20.0
 
@@ -42,8 +50,19 @@ class Party:
     address: str = ""
 
 
+class _Message(NamedTuple):
+    """One message that is to be written."""
+
+    name: str
+    text: str
+    syslog: bytes
+
+
 class AuditTrail:
-    """Writes messages; safe in threads and in several processes at once."""
+    """Writes messages; safe in threads and in several processes at once.
+
+    No method raises for what a disk refuses: the message waits in memory, as do those after it.
+    """
 
     def __init__(self, settings: Audit, storage: Storage, *, ae_title: str) -> None:
         self._settings = settings
@@ -53,6 +72,8 @@ class AuditTrail:
         self._outgoing.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._alerted_s: dict[tuple[Party, str], float] = {}
+        self._unwritten: deque[_Message] = deque(maxlen=_MOST_UNWRITTEN)
+        self._after_torn = ""
 
     def application_started(self) -> None:
         """Record that the node, or one of its processes, began (A.5.3.1)."""
@@ -171,20 +192,46 @@ class AuditTrail:
 
     def _write(self, message: ET.Element) -> None:
         text = ET.tostring(message, encoding="unicode")
-        line = f"{text}\n".encode()
+        name = f"{time.time_ns():020d}-{os.getpid()}"
         with self._lock:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            descriptor = os.open(self._folder / "audit.log", flags, 0o640)
+            self._unwritten.append(_Message(name, text, _syslog(text, self._settings.site)))
+        self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        """Write all messages in their order; what the disk refuses waits for the next try."""
+        with self._lock:
             try:
-                os.write(descriptor, line)  # one write: lines of several processes do not mix
-                os.fdatasync(descriptor)
-            finally:
-                os.close(descriptor)
-            if self._settings.repository is not None:
-                name = f"{time.time_ns():020d}-{os.getpid()}"
-                part = self._outgoing / f"{name}.part"
-                part.write_bytes(_syslog(text, self._settings.site))
-                part.rename(self._outgoing / f"{name}.msg")
+                while self._unwritten:
+                    self._keep(self._unwritten[0])
+                    self._unwritten.popleft()
+            except OSError as error:
+                # Images and results count for more than what is written about them.
+                LOGGER.error(  # noqa: TRY400  the origin says no more
+                    "%d audit messages cannot be written yet: %s",
+                    len(self._unwritten),
+                    error.strerror,
+                )
+
+    def _keep(self, message: "_Message") -> None:
+        """Bring a message to the disk, for the repository and for the log; may be repeated."""
+        if self._settings.repository is not None:
+            part = self._outgoing / f"{message.name}.part"
+            part.write_bytes(message.syslog)
+            flush(part)
+            part.rename(part.with_suffix(".msg"))
+            flush(self._outgoing)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(self._folder / "audit.log", flags, 0o640)
+        try:
+            content = f"{self._after_torn}{message.text}\n".encode()
+            # One write: lines of several processes do not mix.
+            if os.write(descriptor, content) < len(content):
+                self._after_torn = "\n"
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._after_torn = ""
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def ship(self) -> int:
         """Send what waits for the repository, the oldest first; return how much was sent.
@@ -206,8 +253,12 @@ class AuditTrail:
         return len(waiting)
 
     def ship_until(self, stop: threading.Event) -> None:
-        """Keep sending until `stop` is set; a repository that is away is tried again and again."""
+        """Keep sending until `stop` is set; a repository that is away is tried again and again.
+
+        As is a disk that refused messages.
+        """
         while not stop.wait(_RETRY_EVERY_S):
+            self._write_waiting()
             try:
                 self.ship()
             except OSError:

@@ -3,13 +3,26 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from node.config.fields import Pattern, PositiveFloat, Settings
 
 ObjectKind = Literal[
     "reference", "segmentation", "parametric-map", "mbf-mr", "report", "pictures", "motion", "pdf"
 ]
+
+
+def _database(url: str) -> str:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        dialect = make_url(url).drivername
+    except (ArgumentError, ValueError):
+        dialect = ""
+    if dialect not in ("sqlite", "postgresql+psycopg"):
+        raise ValueError("must begin with sqlite:/// or postgresql+psycopg://, and be a URL")
+    return url
 
 
 class Completion(Settings):
@@ -31,7 +44,7 @@ class Storage(Settings):
     """Where the node keeps what it has received and made."""
 
     directory: Path = Path("/var/lib/perfusion-node")
-    database_url: str | None = None
+    database_url: Annotated[str, AfterValidator(_database)] | None = None
     """SQLAlchemy URL; the default is an SQLite file in `directory`."""
     delete_after_days: PositiveFloat | None = None
     """Images and results are deleted so long after the last news of a study, once everything is

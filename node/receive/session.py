@@ -142,7 +142,7 @@ class Session:
         finally:
             self._leave(self)
             _log(peer, association.tally, ending, time.monotonic() - began_s)
-            self._report(lambda: self._record_received(peer, association.tally))
+            self._record_received(peer, association.tally)
         self._hear_out()
 
     def _record_received(self, peer: Peer, tally: Tally) -> None:
@@ -152,14 +152,7 @@ class Session:
             )
 
     def _alert(self, party: Party, reason: str) -> None:
-        self._report(lambda: self._audit.security_alert(party, reason))
-
-    def _report(self, write: Callable[[], None]) -> None:
-        """Write to the audit trail; where even that fails, the instances count for more."""
-        try:
-            write()
-        except OSError as error:
-            LOGGER.error("the audit trail cannot be written: %s", error.strerror)  # noqa: TRY400
+        self._audit.security_alert(party, reason)
 
     def _abort(self, connection: wire.Connection, error: wire.PeerError) -> None:
         reason = 0 if self._interrupted else error.abort_reason

@@ -242,3 +242,10 @@ def test_what_was_sent_and_what_failed_is_in_the_audit_trail(ship, tmp_path):
     assert 'EventOutcomeIndicator="4"' in sent
     assert shipping.study in sent
     assert "Markedname" not in sent
+
+
+def test_results_are_sent_though_nothing_can_be_written_about_them(ship, tmp_path):
+    (tmp_path / "audit" / "audit.log").mkdir(parents=True)
+    shipping = ship()
+    shipping.attempt()
+    assert shipping.states == all_in(DeliveryState.STORED)

@@ -1,5 +1,6 @@
 """The audit trail: what a reader of PS3.15 A.5 finds, on the disk and at a repository."""
 
+import os
 import re
 import socket
 import ssl
@@ -12,6 +13,7 @@ from node.audit import AuditTrail, Party
 from node.config import Audit, Storage, Tls
 from node.tls import server_context
 from tests.certificates import tls
+from tests.raw_sender import SUCCESS, RawSender, ReceiverProcess, mr_data_set
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 SCANNER, PACS = Party("SCANNER", "10.0.0.1"), Party("PACS", "10.0.0.2")
@@ -129,6 +131,54 @@ def test_only_whole_messages_are_shipped(storage, certificates):
     trail = AuditTrail(settings, storage, ae_title="PERFUSION")
     (storage.directory / "audit" / "outgoing" / "0-1.part").write_bytes(b"torn")
     assert trail.ship() == 0
+
+
+@pytest.fixture
+def log_refused(storage):
+    """Put something in the place of the log that no message can be written to; gives its path."""
+    log = storage.directory / "audit" / "audit.log"
+    log.mkdir(parents=True)
+    return log
+
+
+def test_what_the_disk_refuses_is_written_later_in_its_order(trail, storage, log_refused, caplog):
+    trail.application_started()
+    trail.instances_received(SCANNER, "1.2.3", {MR: 1})
+    assert "2 audit messages cannot be written yet" in caplog.text
+    log_refused.rmdir()
+    trail.application_stopped()
+    assert [code(message, "EventIdentification/EventID") for message in messages(storage)] == [
+        "110100",
+        "110104",
+        "110100",
+    ]
+
+
+def test_a_message_that_was_torn_by_a_full_disk_stands_whole_on_a_line_of_its_own(
+    trail, storage, monkeypatch
+):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, content: write(descriptor, content[:40]))
+    trail.application_started()
+    monkeypatch.undo()
+    trail.application_stopped()
+    torn, *whole = (storage.directory / "audit" / "audit.log").read_text().splitlines()
+    assert len(torn) == 40
+    assert ["110120" in line or "110121" in line for line in whole] == [True, True]
+    assert all(line.endswith("</AuditMessage>") for line in whole)
+
+
+def test_a_receiver_takes_images_though_nothing_can_be_written_about_them(tmp_path):
+    receiver = ReceiverProcess(tmp_path)
+    (receiver.storage / "audit" / "audit.log").mkdir(parents=True)
+    receiver.start()
+    try:
+        with RawSender(receiver.port) as sender:
+            assert sender.store(*mr_data_set("1.2.826", "1.2.826.1", 1)) == SUCCESS
+            sender.release()
+    finally:
+        receiver.stop()
+    assert receiver.process.returncode == 0
 
 
 class Repository:

@@ -34,6 +34,20 @@ def test_a_missing_file_is_a_usage_error(tmp_path, capsys):
     assert "cannot read" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["postgres://node:Password@h/x", "node:Password@h", "postgresql+psycopg://n:Password@h:p"],
+)
+def test_a_database_of_another_kind_is_reported_and_its_password_is_not(tmp_path, url):
+    path = tmp_path / "config.yaml"
+    path.write_text(f"storage: {{database_url: '{url}'}}\n")
+    with pytest.raises(
+        UsageError, match=r"at 'storage.database_url': .*postgresql\+psycopg"
+    ) as bad:
+        load_config(path)
+    assert "Password" not in str(bad.value)
+
+
 def test_a_pattern_that_is_no_regular_expression_is_reported_with_its_path(tmp_path):
     file = tmp_path / "config.yaml"
     file.write_text("analysis: {stress_words: ['stress', '(']}")
