@@ -1,6 +1,6 @@
 """The quality gate: what was seen, in sentences, and whether the numbers may be shown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -32,6 +32,10 @@ SAID_FOR_THE_STUDY: Final = ("t1_blood_s", "t1_myocardium_s")
 
 LARGEST_FAILED_SHARE: Final = 0.5
 LARGEST_DISAGREEMENT: Final = 0.3
+
+POOR_OVERLAP: Final = 0.85
+"""Expected Dice of an outline, below which it is doubtful. Of 129 slices of simulated studies, 10
+had such a cavity; their true overlaps were 0.67 to 0.88. Two others were below 0.85."""
 
 
 def first_pass_findings(
@@ -147,21 +151,36 @@ def _disagreement(segments: Sequence[SegmentFlow]) -> Finding | None:
 
 
 def _segmentation_findings(slices: Sequence[SliceResult]) -> list[Finding]:
-    doubtful = [
-        one.level.value
-        for one in slices
-        if one.regions.predicted_dice is not None and one.regions.predicted_dice < 0.75
-    ]
-    if not doubtful:
-        return []
+    """Outlines that the network itself expects to be poor."""
     return [
-        Finding(
-            code="segmentation-doubtful",
-            severity=Severity.WARNING,
-            sentence="The outline of the myocardium is doubtful in the slice: "
-            f"{', '.join(doubtful)}.",
-        )
+        *_doubted(
+            "segmentation-doubtful",
+            "myocardium",
+            [(one, one.regions.predicted_dice) for one in slices],
+        ),
+        *_doubted(
+            "cavity-doubtful",
+            "left ventricular cavity",
+            [(one, one.regions.predicted_pool_dice) for one in slices],
+        ),
     ]
+
+
+def _doubted(
+    code: str, what: str, expected: Sequence[tuple[SliceResult, float | None]]
+) -> Iterator[Finding]:
+    poor = [
+        f"{one.level.value} ({overlap:.2f})"
+        for one, overlap in expected
+        if overlap is not None and overlap < POOR_OVERLAP
+    ]
+    if poor:
+        yield Finding(
+            code=code,
+            severity=Severity.WARNING,
+            sentence=f"The outline of the {what} is doubtful; overlap with the true one that is "
+            f"to be expected: {', '.join(poor)}.",
+        )
 
 
 def _median_flow(segments: Sequence[SegmentFlow]) -> float:

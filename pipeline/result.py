@@ -93,9 +93,12 @@ class Regions:
     myocardium: BoolArray
     lv_pool: BoolArray
     rv_pool: BoolArray
-    uncertainty: FloatArray | None = None
-    """Per pixel, 0 (certain) to 1; None where the method gives none."""
+    wall_probability: FloatArray | None = None
+    """Of each pixel to be left ventricular myocardium, 0 to 1; None where the method gives none."""
     predicted_dice: float | None = None
+    """Overlap of the myocardium with the truth that is to be expected; None: not known."""
+    predicted_pool_dice: float | None = None
+    """Likewise of the left ventricular pool."""
     insertion: FloatArray | None = None
     """Per pixel, 1 where the RV wall joins the septum, falling off around it; None: not known."""
 

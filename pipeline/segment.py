@@ -21,8 +21,6 @@ _MOSTLY = 0.7
 """Share of a pixel on the epicardium that must be left ventricle. Experts leave out what is half
 lung, fat or right ventricle; on phantoms, half and this do equally well."""
 _ON_THE_LINE = 1e-6
-_CERTAIN_SD = 0.5
-"""Largest SD that probabilities can have: half of the copies say yes, half say no."""
 
 
 def segment(
@@ -67,8 +65,9 @@ def segment(
         myocardium=within & ~pool,
         lv_pool=pool,
         rv_pool=_largest((labels == RV_POOL) & ~within),
-        uncertainty=np.nan_to_num(seen.disagreement) / _CERTAIN_SD,
-        predicted_dice=seen.expected_dice,
+        wall_probability=np.nan_to_num(seen.classes[MYOCARDIUM]),
+        predicted_dice=seen.expected_dice[0],
+        predicted_pool_dice=seen.expected_dice[1],
         insertion=np.nan_to_num(seen.insertion),
     )
 

@@ -25,8 +25,14 @@ _ROWS = {
     "anterior_mm": "anterior insertion point, mm",
     "inferior_mm": "inferior insertion point, mm",
     "predicted_dice": "myocardium Dice, predicted",
+    "predicted_pool_dice": "LV pool Dice, predicted",
     "sector_share": "myocardium in its AHA segment",
     "failed": "slices not analysed",
+}
+_FORETOLD = {
+    "myocardium_dice": "predicted_dice",
+    "measured_dice": "predicted_dice",
+    "lv_pool_dice": "predicted_pool_dice",
 }
 _DEVELOPMENT_SPACING_MM = 1.15
 """`real-segmentation-dev` has no header: with this pixel its hearts have the usual size, an
@@ -73,8 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     for name, scores in groups.items():
         _print_table(name, summarise(scores))
-        for key in ("myocardium_dice", "measured_dice"):
-            correlation = foresight(scores, key)
+        for key, by in _FORETOLD.items():
+            correlation = foresight(scores, key, by)
             if correlation is not None:
                 print(f"{'correlation of predicted with ' + _ROWS[key]:50}{correlation:8.2f}")
     return 0

@@ -1,6 +1,7 @@
 """`perfusion-node train`: train a network on the phantom, or on with a site's own studies."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,15 +16,21 @@ if TYPE_CHECKING:
 
 HELP = "train a network on the phantom, or on with a site's own studies; goes on where it stopped"
 
-STAGES = ("segment",)
+STAGES = ("segment", "expectation")
 _EXAMPLES = 1500
+_FOREIGN = "the weights to start from are another network's"
 _FINE_LEARNING_RATE = 2e-4
 """A tenth of the usual: a site has few studies, and what was learned before is to stay."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    parser.add_argument("stage", choices=STAGES, help="what the network is for")
+    parser.add_argument(
+        "stage",
+        choices=STAGES,
+        help="segment: outlining the heart, with what to expect of the outlines learned last; "
+        "expectation: only that, for the weights of --start-from",
+    )
     parser.add_argument(
         "--work",
         type=Path,
@@ -65,7 +72,6 @@ def run(arguments: argparse.Namespace) -> int:
 
     from node.log_setup import set_up_logging
     from node.training import learn
-    from node.weights import write_weights
     from pipeline.training.learn import Learner, LearningSettings
 
     set_up_logging("INFO")
@@ -78,6 +84,10 @@ def run(arguments: argparse.Namespace) -> int:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(name)
     arguments.work.mkdir(parents=True, exist_ok=True)
+    if arguments.stage == "expectation":
+        if own:
+            raise UsageError("what to expect is learned from phantoms, not from --studies")
+        return _write(_expecting(_given(arguments), arguments, device), arguments)
     batches = _batches(arguments, device)
     settings = LearningSettings(seed=arguments.seed, steps=steps)
     if own:
@@ -90,39 +100,55 @@ def run(arguments: argparse.Namespace) -> int:
     elif own or arguments.start_from is not None:
         _start(learner, arguments)
     learn(learner, batches, steps, arguments.every, checkpoint)
-    weights = arguments.work / f"{arguments.stage}.safetensors"
-    trained = learner.averaged if own else _expecting(learner, arguments, device)
-    checksum = write_weights(trained, weights)
-    print(f"{weights}\nsha256 {checksum}")
+    trained = learner.averaged
+    return _write(trained if own else _expecting(trained, arguments, device), arguments)
+
+
+def _write(weights: "Mapping[str, torch.Tensor]", arguments: argparse.Namespace) -> int:
+    """Write weights by the name of the stage."""
+    from node.weights import write_weights
+
+    path = arguments.work / f"{arguments.stage}.safetensors"
+    print(f"{path}\nsha256 {write_weights(weights, path)}")
     return 0
 
 
-def _start(learner: "Learner", arguments: argparse.Namespace) -> None:
-    """Begin with the weights that were asked for, or those that ship."""
+def _given(arguments: argparse.Namespace) -> "dict[str, torch.Tensor]":
+    """Read the weights that were asked for, or those that ship."""
     from node.weights import packaged_weights, read_weights
 
     given = arguments.start_from
-    weights = packaged_weights(arguments.stage) if given is None else read_weights(given)
+    return packaged_weights("segment") if given is None else read_weights(given)
+
+
+def _start(learner: "Learner", arguments: argparse.Namespace) -> None:
     try:
-        learner.start_from(weights)
+        learner.start_from(_given(arguments))
     except RuntimeError as error:
-        raise WeightsError("the weights to start from are another network's") from error
+        raise WeightsError(_FOREIGN) from error
 
 
 def _expecting(
-    learner: "Learner", arguments: argparse.Namespace, device: "torch.device"
+    trained: "Mapping[str, torch.Tensor]", arguments: argparse.Namespace, device: "torch.device"
 ) -> "dict[str, torch.Tensor]":
-    """Let the network learn, from phantoms it was never shown, what to expect of itself."""
+    """Let weights learn, from phantoms they were never shown, what to expect of themselves."""
     from node.training import Store, make_examples
     from pipeline.training.examples import FIRST_EXPECTATION_SEED
+    from pipeline.training.expectation import EXPECTATION, fit_expectation, without_expectation
 
+    try:
+        network = without_expectation(trained).to(device)
+    except RuntimeError as error:
+        raise WeightsError(_FOREIGN) from error
     unseen = make_examples(
         arguments.work / "examples",
         max((arguments.examples or _EXAMPLES) // 10, 1),
         arguments.processes,
         FIRST_EXPECTATION_SEED,
     )
-    return learner.expecting(*Store(unseen, device).all())
+    frames, shares, heat = Store(unseen, device).all()
+    lines = fit_expectation(network, frames, shares, heat, arguments.seed)
+    return {**trained, EXPECTATION: lines}
 
 
 def _batches(arguments: argparse.Namespace, device: "torch.device") -> "Batches":

@@ -16,6 +16,7 @@ SCHEME: Final = "99PERFNODE"
 
 # Quantities: CID 4108, 7180; units: CID 83, 7181; statistics: CID 7464
 BLOOD_FLOW: Final = Code("126390", "DCM", "Absolute Regional Blood Flow")
+PROBABILITY: Final = Code("110854", "DCM", "Fractional Probabilistic Segmentation")
 PERFUSION_RESERVE: Final = Code("MPR", SCHEME, "Myocardial Perfusion Reserve")
 PERFUSION_RESERVE_CORRECTED: Final = Code(
     "MPRCORR", SCHEME, "Myocardial Perfusion Reserve, rest at 10000 mmHg/min"
@@ -32,6 +33,7 @@ PER_MINUTE: Final = Code("{H.B.}/min", "UCUM", "beats per minute")
 MMHG: Final = Code("mm[Hg]", "UCUM", "mmHg")
 MMHG_PER_MINUTE: Final = Code("mm[Hg]/min", "UCUM", "mmHg per minute")
 ML_MIN_G: Final = Code("ml/min/g", "UCUM", "Milliliter/minute/gram")
+NO_UNITS: Final = Code("1", "UCUM", "no units")
 RATIO: Final = Code("{ratio}", "UCUM", "ratio")
 MEAN: Final = Code("373098007", "SCT", "Mean")
 STANDARD_DEVIATION: Final = Code("386136009", "SCT", "Standard Deviation")
@@ -111,6 +113,7 @@ STATE: Final = {State.REST: RESTING, State.STRESS: CARDIAC_STRESS}
 
 # Derivation CID 7203, purpose of reference CID 7202, equipment CID 7005, algorithm family CID 7162
 PERFUSION_ANALYSIS: Final = Code("129104", "DCM", "Perfusion image analysis")
+SEGMENTATION: Final = Code("113076", "DCM", "Segmentation")
 SOURCE_IMAGE: Final = Code("121322", "DCM", "Source image for image processing operation")
 ACQUISITION_EQUIPMENT: Final = Code("109101", "DCM", "Acquisition Equipment")
 PROCESSING_EQUIPMENT: Final = Code("109102", "DCM", "Processing Equipment")

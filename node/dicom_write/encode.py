@@ -1,7 +1,8 @@
 """From a result to the objects that are sent: which, in which order.
 
-A first pass whose numbers the quality gate withholds keeps its reference series, segmentations and
-motion-compensated series, so that a person can see why; it gets no number anywhere.
+A first pass whose numbers the quality gate withholds keeps its reference series, segmentations,
+probability of the wall and motion-compensated series, so that a person can see why; it gets no flow
+anywhere.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,13 @@ from node.dicom_write.not_analysed import (
     WITHHELD_TITLE,
     encode_no_numbers,
 )
-from node.dicom_write.parametric_map import MBF, MBF_SD, encode_parametric_map
+from node.dicom_write.parametric_map import (
+    MBF,
+    MBF_SD,
+    WALL,
+    encode_parametric_map,
+    has_map,
+)
 from node.dicom_write.picture import encode_pictures
 from node.dicom_write.provenance import Provenance
 from node.dicom_write.reference import encode_reference
@@ -164,6 +171,8 @@ def _objects_of_pass(
             objects.segmentation.append(encode_aha(analysed, number, reference, provenance))
             yield encode_tissues(analysed, number, reference, provenance)
             yield objects.segmentation[-1]
+        if "parametric-map" in wanted and has_map(analysed.stacks[number], WALL):
+            yield encode_parametric_map(analysed, number, reference, WALL, provenance)
         if not analysed.result.withheld:
             yield from _maps(analysed, number, reference, wanted, provenance)
 

@@ -7,7 +7,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from node.dicom_write.derived_mr import LARGEST, Look, derived_series
-from node.dicom_write.parametric_map import MBF, real_world_mapping, values
+from node.dicom_write.parametric_map import MBF, real_world_mapping
 from node.dicom_write.provenance import Provenance
 from node.dicom_write.stacks import AnalysedPass
 from pipeline.study import FloatArray, IntArray
@@ -39,7 +39,7 @@ def encode_mbf_image(
     return derived_series(
         provenance,
         stack.planes,
-        [_stored_flow(values(one.maps, MBF)) for one in stack.slices],
+        [_stored_flow(one.maps.mbf_ml_min_g) for one in stack.slices],
         look,
         series=(analysed.label, "mbf-mr", stack_number),
         series_number=provenance.series_number(analysed.number, KIND),

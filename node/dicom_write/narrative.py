@@ -84,6 +84,7 @@ def method_sentences(first_pass: FirstPassResult, source: FirstPass) -> list[str
             + ("; near the ceiling of the readout." if curve.saturated else ".")
         ),
         f"Motion compensation: {_motion(first_pass)}.",
+        *_outlines(first_pass),
         f"Fits: {_fits(first_pass)}.",
     ]
 
@@ -111,6 +112,18 @@ def _shown(physics: Physics, path: str, factor: float) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return f"{value * factor:.4g}"
+
+
+def _outlines(first_pass: FirstPassResult) -> Iterator[str]:
+    """Say how far the outlines are to be trusted, where the network knows."""
+    parts = [
+        f"{one.level} wall {wall:.2f}, cavity {pool:.2f}"
+        for one in first_pass.slices
+        if (wall := one.regions.predicted_dice) is not None
+        and (pool := one.regions.predicted_pool_dice) is not None
+    ]
+    if parts:
+        yield f"Outlines, expected overlap (Dice) with the true ones: {'; '.join(parts)}."
 
 
 def _motion(first_pass: FirstPassResult) -> str:

@@ -1,5 +1,6 @@
 """Parametric Maps in 32-bit floats (PS3.3 A.75): the numbers, with coded quantity and unit."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import highdicom as hd
@@ -15,9 +16,9 @@ from node.dicom_write.overlay import (
     without_patient,
 )
 from node.dicom_write.provenance import Provenance
-from node.dicom_write.stacks import AnalysedPass
+from node.dicom_write.stacks import AnalysedPass, Stack
 from node.pictures import FLOW_RANGE_ML_MIN_G
-from pipeline.result import FlowMaps
+from pipeline.result import SliceResult
 from pipeline.study import FloatArray, State
 
 NO_VALUE = 0.0
@@ -30,6 +31,8 @@ class Quantity:
 
     what: str
     """Names the object's identifiers."""
+    values: Callable[[SliceResult], FloatArray | None]
+    """The map of a slice [row, column]; NaN where there is no number, None: there is no map."""
     title: str
     kind: int
     explanation: str
@@ -39,10 +42,16 @@ class Quantity:
     display: tuple[float, float]
     """Lowest and highest value of the window."""
     statistic: Code | None = None
+    largest: float = 1000.0
+    """That can be stored."""
+    derivation: Code = codes.PERFUSION_ANALYSIS
+    of_flow: bool = True
+    """Found by a kinetic model, and only in the myocardium."""
 
 
 MBF = Quantity(
     what="mbf",
+    values=lambda one: one.maps.mbf_ml_min_g,
     title="MBF",
     kind=3,
     explanation="Myocardial blood flow [mL/min/g]",
@@ -53,6 +62,7 @@ MBF = Quantity(
 )
 MBF_SD = Quantity(
     what="mbf-sd",
+    values=lambda one: one.maps.mbf_sd_ml_min_g,
     title="MBF SD",
     kind=5,
     explanation="Standard deviation of myocardial blood flow [mL/min/g]",
@@ -62,11 +72,25 @@ MBF_SD = Quantity(
     display=(0.0, 1.0),
     statistic=codes.STANDARD_DEVIATION,
 )
+WALL = Quantity(
+    what="wall",
+    values=lambda one: one.regions.wall_probability,
+    title="LV wall",
+    kind=6,
+    explanation="Probability of left ventricular myocardium",
+    code=codes.PROBABILITY,
+    unit=codes.NO_UNITS,
+    unit_text="probability",
+    display=(0.0, 1.0),
+    largest=1.0,
+    derivation=codes.SEGMENTATION,
+    of_flow=False,
+)
 
 
-def values(maps: FlowMaps, quantity: Quantity) -> FloatArray:
-    """Take the map of a quantity [row, column]; NaN where there is no number."""
-    return maps.mbf_sd_ml_min_g if quantity is MBF_SD else maps.mbf_ml_min_g
+def has_map(stack: Stack, quantity: Quantity) -> bool:
+    """Whether every slice has a map of the quantity."""
+    return all(quantity.values(one) is not None for one in stack.slices)
 
 
 def encode_parametric_map(
@@ -76,9 +100,10 @@ def encode_parametric_map(
     quantity: Quantity,
     provenance: Provenance,
 ) -> Dataset:
-    """Make the map of one quantity on the reference series."""
+    """Make the map of one quantity, which every slice has, on the reference series."""
     stack = analysed.stacks[stack_number]
-    stored = np.stack([values(one.maps, quantity) for one in stack.slices]).astype(np.float32)
+    maps = [each for one in stack.slices if (each := quantity.values(one)) is not None]
+    stored = np.stack(maps).astype(np.float32)
     stored[~np.isfinite(stored)] = NO_VALUE
     low, high = quantity.display
     parametric_map = hd.pm.ParametricMap(
@@ -86,13 +111,13 @@ def encode_parametric_map(
         pixel_array=stored,
         contains_recognizable_visual_features=False,
         real_world_value_mappings=[
-            real_world_mapping(quantity, analysed.result.model, (0.0, 1000.0), slope=1.0)
+            real_world_mapping(quantity, analysed.result.model, (0.0, quantity.largest), slope=1.0)
         ],
         voi_lut_transformations=[
             hd.VOILUTTransformation(window_center=(low + high) / 2, window_width=high - low)
         ],
         content_description=f"{quantity.title} {analysed.label} {quantity.unit_text}"[:64],
-        derivation=codes.PERFUSION_ANALYSIS,
+        derivation=quantity.derivation,
         **frame_content(
             provenance,
             series=(analysed.label, quantity.what, stack_number),
@@ -110,14 +135,15 @@ def encode_parametric_map(
     _order_along_normal(parametric_map, stack.planes[0].geometry.normal)
     add_frame_anatomy(parametric_map)
     _complete(parametric_map, analysed.result.state)
+    if quantity.of_flow:
+        parametric_map.FloatPixelPaddingValue = NO_VALUE
+        parametric_map.FloatPixelPaddingRangeLimit = NO_VALUE
     return parametric_map
 
 
 def _complete(parametric_map: Dataset, state: State) -> None:
     """Set what the library does not."""
     parametric_map.Modality = "MR"
-    parametric_map.FloatPixelPaddingValue = NO_VALUE
-    parametric_map.FloatPixelPaddingRangeLimit = NO_VALUE
     parametric_map.CodingSchemeIdentificationSequence = [codes.private_scheme()]
     context = patient_state(state)
     if context is not None:
@@ -154,10 +180,9 @@ def real_world_mapping(
         intercept=0.0,
         quantity_definition=quantity.code,
     )
-    further = [
-        (codes.MEASUREMENT_METHOD, codes.model(model)),
-        (codes.FINDING_SITE, codes.LV_MYOCARDIUM),
-    ]
+    further = [(codes.FINDING_SITE, codes.LV_MYOCARDIUM)]
+    if quantity.of_flow:
+        further.insert(0, (codes.MEASUREMENT_METHOD, codes.model(model)))
     if quantity.statistic is not None:
         further.append((codes.DERIVATION, quantity.statistic))
     mapping.QuantityDefinitionSequence = [

@@ -42,6 +42,14 @@ def _first_pass(first_pass: FirstPassResult) -> dict[str, Any]:
             {"code": one.code, "severity": one.severity, "sentence": one.sentence}
             for one in first_pass.findings
         ],
+        "outlines": [
+            {
+                "level": one.level,
+                "expected_wall_dice": _maybe(one.regions.predicted_dice),
+                "expected_cavity_dice": _maybe(one.regions.predicted_pool_dice),
+            }
+            for one in first_pass.slices
+        ],
         "heart_rate_bpm": first_pass.heart_rate_bpm,
         "systolic_pressure_mmhg": first_pass.systolic_pressure_mmhg,
         "segments": [
@@ -75,11 +83,7 @@ def _flow(one: RegionFlow, *, shown: bool) -> dict[str, float | int | None]:
 
 
 def _reserve(one: Reserve) -> dict[str, float | None]:
-    corrected = one.mpr_corrected
-    return {
-        "mpr": _number(one.mpr),
-        "mpr_corrected": None if corrected is None else _number(corrected),
-    }
+    return {"mpr": _number(one.mpr), "mpr_corrected": _maybe(one.mpr_corrected)}
 
 
 def _territory_reserve(result: PerfusionResult) -> list[dict[str, Any]]:
@@ -89,6 +93,10 @@ def _territory_reserve(result: PerfusionResult) -> list[dict[str, Any]]:
         for row in rows
         if row.segment is None and row.reserve is not None
     ]
+
+
+def _maybe(value: float | None) -> float | None:
+    return None if value is None else _number(value)
 
 
 def _number(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""The trained network at work: what each pixel is, and how sure turned copies are of it."""
+"""The trained network at work: what each pixel is, and how far to trust that."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pipeline.networks.certainty import signs
+from pipeline.networks.certainty import expected_overlaps
 from pipeline.networks.grid import from_grid, to_grid
 from pipeline.networks.unet import CLASSES, SpaceTimeUNet
 from pipeline.study import FloatArray
@@ -22,10 +22,8 @@ class Prediction:
     """Probability of each of `CLASSES` [class, row, column]."""
     insertion: FloatArray
     """1 at an insertion point, falling off around it [row, column]."""
-    disagreement: FloatArray
-    """SD of the probability of myocardium between turned copies [row, column]."""
-    expected_dice: float
-    """Overlap of the wall with the truth that is to be expected, 0 to 1."""
+    expected_dice: tuple[float, float]
+    """Overlap of the wall and of the cavity with the truth that is to be expected, 0 to 1."""
 
 
 class AnatomyNetwork:
@@ -80,15 +78,13 @@ class AnatomyNetwork:
         upright = turned_copies(self._network, series)
         classes = upright[:, : len(CLASSES)].softmax(dim=1)
         mean = classes.mean(dim=0)
-        maps = torch.cat(
-            [mean, upright[:, -1:].sigmoid().mean(dim=0), classes[:, 1].std(dim=0)[None]]
-        )
+        maps = torch.cat([mean, upright[:, -1:].sigmoid().mean(dim=0)])
+        wall, pool = expected_overlaps(classes, self._network.dice_of_signs)
         on_source = from_grid(maps, centre, spacing_mm, (frames.shape[1], frames.shape[2]))
         return Prediction(
             classes=on_source[: len(CLASSES)],
-            insertion=on_source[-2],
-            disagreement=on_source[-1],
-            expected_dice=float((signs(classes) @ self._network.dice_of_signs).clamp(0, 1)),
+            insertion=on_source[-1],
+            expected_dice=(float(wall), float(pool)),
         )
 
 

@@ -15,7 +15,7 @@ CLASSES = ("background", "myocardium", "lv pool", "rv pool")
 N_TIMES = 16
 WIDTHS = (32, 64, 128, 192)
 """Multiples of 32 suit the matrix units of processors."""
-N_SIGNS = 6
+N_SIGNS = 3
 """Of `pipeline.networks.certainty`."""
 _GROUPS = 8
 
@@ -28,7 +28,8 @@ class SpaceTimeUNet(nn.Module):
     """
 
     dice_of_signs: Tensor
-    """Weights of the signs of doubt in the overlap to be expected; learned last [sign]."""
+    """Weights of the signs of doubt in what the overlaps of wall and cavity lack; learned last
+    [region, sign]."""
 
     def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
@@ -36,7 +37,7 @@ class SpaceTimeUNet(nn.Module):
             _block(before, after) for before, after in zip((N_TIMES, *widths), widths, strict=False)
         )
         self.up = nn.ModuleList(_block(fine + coarse, fine) for fine, coarse in pairwise(widths))
-        self.register_buffer("dice_of_signs", torch.zeros(N_SIGNS))
+        self.register_buffer("dice_of_signs", torch.zeros(2, N_SIGNS))
         self.head = nn.Conv2d(widths[0], len(CLASSES) + 1, kernel_size=1)
 
     def forward(self, series: Tensor) -> Tensor:

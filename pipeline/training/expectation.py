@@ -1,27 +1,40 @@
-"""Learns which outlines deserve trust: a line from signs of doubt to the overlap with the truth."""
+"""Learns which outlines deserve trust: lines from signs of doubt to overlaps with the truth."""
+
+from collections.abc import Mapping
 
 import torch
 from torch import Generator, Tensor
 
 from pipeline.networks import CLASSES, SpaceTimeUNet, turned_copies
-from pipeline.networks.certainty import SIGNS, signs
+from pipeline.networks.certainty import POOL, SIGNS, WALL, lack, signs
 from pipeline.training.appearance import Randomiser
 
 _ROUNDS = 3
 """Appearances drawn for each example."""
 _BATCH = 4
 _STIFFNESS = 1e-3
-_WALL = CLASSES.index("myocardium")
+EXPECTATION = "dice_of_signs"
+"""Name of the lines among the weights."""
+
+
+def without_expectation(weights: Mapping[str, Tensor]) -> SpaceTimeUNet:
+    """Build the network that trained weights make, whatever they expected of it so far.
+
+    Raises
+    ------
+    RuntimeError
+        The weights are another network's.
+    """
+    network = SpaceTimeUNet()
+    network.load_state_dict({**weights, EXPECTATION: network.dice_of_signs})
+    return network
 
 
 @torch.inference_mode()
 def fit_expectation(
     network: SpaceTimeUNet, frames: Tensor, shares: Tensor, heat: Tensor, seed: int = 0
 ) -> Tensor:
-    """Fit how much each of `SIGNS` foretells of the overlap [sign], on examples never learned from.
-
-    `frames`, `shares` and `heat` are those of `Example`, with a batch before them.
-    """
+    """Fit what each of `SIGNS` foretells of the overlaps of wall and cavity [region, sign]."""
     randomise = Randomiser(Generator(device=frames.device).manual_seed(seed))
     network.eval()
     seen: list[Tensor] = []
@@ -32,15 +45,21 @@ def fit_expectation(
             batch = randomise(frames[part], shares[part], heat[part])
             for series, classes in zip(batch.series, batch.classes, strict=True):
                 copies = turned_copies(network, series)[:, : len(CLASSES)].softmax(dim=1)
-                found = copies.mean(dim=0).argmax(dim=0) == _WALL
-                wall = classes.argmax(dim=0) == _WALL
                 seen.append(signs(copies))
-                true.append(2 * (found & wall).sum() / (found.sum() + wall.sum()).clamp_min(1))
-    return _line(torch.stack(seen).double(), torch.stack(true).double()).float()
+                true.append(_overlaps(copies.mean(dim=0).argmax(dim=0), classes.argmax(dim=0)))
+    return _lines(torch.stack(seen).double(), lack(torch.stack(true).double())).float()
 
 
-def _line(signs_of: Tensor, overlaps: Tensor) -> Tensor:
+def _overlaps(found: Tensor, truth: Tensor) -> Tensor:
+    """Dice of wall and cavity [region]."""
+    pairs = [(found == one, truth == one) for one in (WALL, POOL)]
+    return torch.stack(
+        [2 * (one & other).sum() / (one.sum() + other.sum()).clamp_min(1) for one, other in pairs]
+    )
+
+
+def _lines(signs_of: Tensor, lacks: Tensor) -> Tensor:
     """Least squares, held a little towards no slope so that few examples do not run away."""
-    stiffness = _STIFFNESS * len(signs_of) * torch.eye(len(SIGNS)).double()
+    stiffness = _STIFFNESS * len(signs_of) * torch.eye(len(SIGNS)).to(signs_of)
     stiffness[-1, -1] = 0
-    return torch.linalg.solve(signs_of.T @ signs_of + stiffness, signs_of.T @ overlaps)
+    return torch.linalg.solve(signs_of.T @ signs_of + stiffness, signs_of.T @ lacks).T

@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from pipeline.networks import CLASSES, SpaceTimeUNet
 from pipeline.training.appearance import Batch, Randomiser
-from pipeline.training.expectation import fit_expectation
 
 _HEAT_WEIGHT = 5.0
 """Insertion points fill few pixels."""
@@ -70,13 +69,6 @@ class Learner:
         """Begin with trained weights; raises RuntimeError where they are another network's."""
         self.network.load_state_dict(dict(weights))
         self.averaged = {name: value.clone() for name, value in self.network.state_dict().items()}
-
-    def expecting(self, frames: Tensor, shares: Tensor, heat: Tensor) -> dict[str, Tensor]:
-        """Averaged weights that know what overlap to expect, from examples never learned from."""
-        network = SpaceTimeUNet().to(frames.device)
-        network.load_state_dict(self.averaged)
-        line = fit_expectation(network, frames, shares, heat, self.settings.seed)
-        return {**self.averaged, "dice_of_signs": line}
 
     def state(self) -> dict[str, Any]:
         """Everything that is needed to go on."""

@@ -41,6 +41,8 @@ class Score:
     inferior_mm: float = np.nan
     predicted_dice: float = np.nan
     """What the network expects of its myocardium."""
+    predicted_pool_dice: float = np.nan
+    """What it expects of its left ventricular pool."""
     sector_share: float = np.nan
     """Share of the common myocardium in its true AHA segment."""
     failed: float = 0.0
@@ -55,6 +57,7 @@ HIGHER_IS_BETTER = {
     "rv_pool_dice",
     "sector_share",
     "predicted_dice",
+    "predicted_pool_dice",
 }
 
 
@@ -129,7 +132,7 @@ def score_outlines(
             box = heart_box(heart.left, heart.right, spacing_mm)
             frames = align(frames, time_s, box, heart.peak_frame, spacing_mm).frames
         regions = segment(frames, time_s, heart, spacing_mm, network)
-        found["predicted_dice"] = _known(regions.predicted_dice)
+        _expect(regions, found)
         for name, mask in expert.items():
             found[f"{name}_dice"] = dice(getattr(regions, name), mask)
         found["measured_dice"] = dice(measured_wall(regions, spacing_mm), expert["myocardium"])
@@ -157,9 +160,11 @@ def summarise(scores: Sequence[Score]) -> dict[str, Summary]:
     return table
 
 
-def foresight(scores: Sequence[Score], of: str = "myocardium_dice") -> float | None:
-    """Correlation of the predicted with a true overlap; None where there is none."""
-    pairs = np.array([(one.predicted_dice, getattr(one, of)) for one in scores]).reshape(-1, 2)
+def foresight(
+    scores: Sequence[Score], of: str = "myocardium_dice", by: str = "predicted_dice"
+) -> float | None:
+    """Correlation of a predicted with a true overlap; None where there is none."""
+    pairs = np.array([(getattr(one, by), getattr(one, of)) for one in scores]).reshape(-1, 2)
     pairs = pairs[np.isfinite(pairs).all(axis=1)]
     if len(pairs) < 3 or (pairs.std(axis=0) == 0).any():
         return None
@@ -185,7 +190,7 @@ def _run(
     regions = segment(aligned.frames, source.time_s, heart, spacing, network)
     box = heart_box(regions.myocardium | regions.lv_pool, regions.rv_pool, spacing)
     found["box_dice"] = _box_dice(box, truth.box, source.frames.shape[1:])
-    found["predicted_dice"] = _known(regions.predicted_dice)
+    _expect(regions, found)
     found["myocardium_dice"] = dice(regions.myocardium, truth.regions.myocardium)
     measured, truly = measured_wall(regions, spacing), measured_wall(truth.regions, spacing)
     found["measured_dice"] = dice(measured, truly)
@@ -208,8 +213,11 @@ def _score_points(
         found["sector_share"] = float((sectors == truth.sectors)[common].mean())
 
 
-def _known(value: float | None) -> float:
-    return np.nan if value is None else value
+def _expect(regions: Regions, found: dict[str, float]) -> None:
+    """Note the overlaps that the network expects, where it knows."""
+    for name in ("predicted_dice", "predicted_pool_dice"):
+        value = getattr(regions, name)
+        found[name] = np.nan if value is None else value
 
 
 def _box_dice(one: Box, other: Box, shape: tuple[int, ...]) -> float:

@@ -103,6 +103,9 @@ def test_the_table_holds_both_ways_both_halves_and_the_territories(study, tmp_pa
     [rest] = answer["first_passes"]
     assert rest["systolic_pressure_mmhg"] == 120.0
     assert rest["heart_rate_bpm"] > 30
+    for one in rest["outlines"]:
+        assert 0.5 < one["expected_wall_dice"] <= 1
+        assert 0.5 < one["expected_cavity_dice"] <= 1
     territories = {one["territory"]: one for one in rest["territories"]}
     assert set(territories) == {"LAD", "RCA", "LCX", "global"}
     for one in (*rest["segments"], *territories.values()):

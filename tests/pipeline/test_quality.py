@@ -78,12 +78,21 @@ def test_pixels_and_mean_curve_that_part_are_a_warning_with_the_segment(perfect,
     assert finding.sentence.endswith(f"in segment {first.segment}.")
 
 
-@pytest.mark.parametrize(("dice", "doubted"), [(0.7, True), (0.8, False), (None, False)])
-def test_an_outline_that_is_expected_to_be_poor_is_a_warning(perfect, judged, dice, doubted):
+@pytest.mark.parametrize(("dice", "doubted"), [(0.8, True), (0.9, False), (None, False)])
+@pytest.mark.parametrize(
+    ("of", "code"),
+    [
+        ("predicted_dice", "segmentation-doubtful"),
+        ("predicted_pool_dice", "cavity-doubtful"),
+    ],
+)
+def test_an_outline_that_is_expected_to_be_poor_is_a_warning(
+    perfect, judged, of, code, dice, doubted
+):
     [one] = perfect.slices
-    outlined = replace(one, regions=replace(one.regions, predicted_dice=dice))
+    outlined = replace(one, regions=replace(one.regions, **{of: dice}))
     found = codes(judged(slices=(outlined,)))
-    assert found == ({"segmentation-doubtful": Severity.WARNING} if doubted else {})
+    assert found == ({code: Severity.WARNING} if doubted else {})
 
 
 def test_parameters_that_nobody_told_are_named(phantom, judged):

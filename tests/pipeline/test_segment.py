@@ -44,9 +44,16 @@ def test_noise_and_blur_lower_the_overlap_that_is_predicted(network):
     noise = np.random.default_rng(2).normal(0, 0.1, blurred.shape)
     poor = outlined(np.abs(blurred + noise), drawn.time_s, SPACING_MM, network)
     assert 0 < poor.predicted_dice < clear.predicted_dice <= 1
-    assert clear.uncertainty.min() >= 0
-    assert clear.uncertainty.max() <= 1
-    assert clear.uncertainty[clear.myocardium].mean() > clear.uncertainty[0].mean()
+    assert 0 < poor.predicted_pool_dice < clear.predicted_pool_dice <= 1
+
+
+def test_the_probability_of_the_wall_is_high_on_it_and_low_off_it(network):
+    drawn = draw()
+    found = outlined(drawn.frames, drawn.time_s, SPACING_MM, network)
+    assert found.wall_probability.min() >= 0
+    assert found.wall_probability.max() <= 1
+    assert found.wall_probability[ndimage.binary_erosion(drawn.myocardium)].min() > 0.5
+    assert found.wall_probability[~ndimage.binary_dilation(drawn.myocardium)].max() < 0.5
 
 
 def test_vendor_scaling_and_coil_shading_hardly_matter(network):

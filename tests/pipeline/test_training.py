@@ -6,6 +6,12 @@ from pipeline.networks import CLASSES, N_TIMES, SIDE
 from pipeline.training.appearance import Randomiser, _as_drawn
 from pipeline.training.examples import FIRST_TRAINING_SEED, example
 from pipeline.training.examples import SIDE as STORED_SIDE
+from pipeline.training.expectation import (
+    EXPECTATION,
+    _lines,
+    fit_expectation,
+    without_expectation,
+)
 from pipeline.training.learn import Learner, LearningSettings, loss
 from pipeline.training.score import Score, dice, foresight, held_out_scores, summarise
 
@@ -101,14 +107,28 @@ def test_learning_lowers_the_loss(stored):
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
 
 
-def test_the_expected_overlap_is_fitted_and_nothing_else_changes(stored):
-    learner = Learner(LearningSettings(), torch.device("cpu"))
-    trained = learner.expecting(*stored)
-    assert torch.isfinite(trained["dice_of_signs"]).all()
-    assert (trained["dice_of_signs"] != 0).any()
-    assert set(trained) == set(learner.averaged)
-    for name, value in learner.averaged.items():
-        assert name == "dice_of_signs" or torch.equal(trained[name], value)
+def test_a_true_relation_of_doubt_and_overlap_is_found_again():
+    doubts = torch.linspace(-4, -1, 20).double()
+    signs_of = torch.stack([doubts, doubts**2 / 5, torch.ones(20)], dim=1)
+    lines = torch.tensor([[0.8, 0.1, -0.3], [0.0, 0.9, 0.2]]).double()
+    torch.testing.assert_close(_lines(signs_of, signs_of @ lines.T), lines, atol=0.05, rtol=0)
+
+
+def test_what_to_expect_is_fitted_for_wall_and_cavity(stored):
+    network = without_expectation(Learner(LearningSettings(), torch.device("cpu")).averaged)
+    lines = fit_expectation(network, *stored)
+    assert lines.shape == network.dice_of_signs.shape
+    assert torch.isfinite(lines).all()
+    assert (lines != 0).any(dim=1).all()
+
+
+def test_weights_that_expected_something_of_another_form_are_the_same_network():
+    averaged = Learner(LearningSettings(), torch.device("cpu")).averaged
+    network = without_expectation({**averaged, EXPECTATION: torch.ones(6)})
+    assert (network.dice_of_signs == 0).all()
+    assert torch.equal(network.head.weight, averaged["head.weight"])
+    with pytest.raises(RuntimeError, match="head"):
+        without_expectation({EXPECTATION: torch.ones(6)})
 
 
 def test_a_resumed_learner_goes_on_as_if_it_had_never_stopped(stored, tmp_path):
@@ -144,6 +164,10 @@ def test_foresight_is_perfect_on_a_line_and_absent_without_any_spread():
     ]
     assert foresight([*line, Score(failed=1.0)]) == pytest.approx(1)
     assert foresight(line[:2]) is None
+    falling = [
+        Score(predicted_pool_dice=value, lv_pool_dice=1 - value) for value in (0.1, 0.2, 0.4)
+    ]
+    assert foresight(falling, "lv_pool_dice", "predicted_pool_dice") == pytest.approx(-1)
     assert foresight([line[0]] * 5) is None
 
 

@@ -171,7 +171,12 @@ def a_slice(level: int, flow: float) -> tuple[PerfusionSlice, SliceResult]:
             frame_weight=np.ones(N_TIMES),
             method="rigid",
         ),
-        regions=Regions(myocardium=myocardium, lv_pool=lv_pool, rv_pool=rv_pool),
+        regions=Regions(
+            myocardium=myocardium,
+            lv_pool=lv_pool,
+            rv_pool=rv_pool,
+            wall_probability=np.exp(-((radius - 9) ** 2) / 8),
+        ),
         insertion_points=InsertionPoints(anterior=(18.0, 20.5), inferior=(30.0, 20.5)),
         sectors=sectors,
         maps=FlowMaps(

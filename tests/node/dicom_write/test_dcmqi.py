@@ -84,6 +84,19 @@ def test_flow_map_is_read_back_exactly_where_it_lies(case, objects, dcmqi):
     assert meta["QuantityValueCode"]["CodeValue"] == "126390"
 
 
+def test_the_probability_of_the_wall_is_read_back_exactly(case, objects, dcmqi):
+    out = dcmqi(
+        "paramap2itkimage", described(objects, "LV wall rest"),
+        "--outputDirectory", "{out}", "--outputType", "nrrd",
+    )  # fmt: skip
+    volume, _ = read_nrrd(out / "pmap.nrrd")
+    truth = [one.regions.wall_probability for one in case.result.first_passes[0].slices]
+    assert np.array_equal(volume, np.stack(truth).astype(np.float32))
+    meta = json.loads((out / "meta.json").read_text())
+    assert meta["MeasurementUnitsCode"]["CodeValue"] == "1"
+    assert meta["QuantityValueCode"]["CodeMeaning"] == "Fractional Probabilistic Segmentation"
+
+
 def test_every_flow_of_the_report_is_read_back(case, objects, dcmqi):
     [report] = [one for one in objects if one.SOPClassUID == ComprehensiveSRStorage]
     out = dcmqi("tid1500reader", report, "--outputMetadata", "{out}/report.json")

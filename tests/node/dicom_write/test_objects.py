@@ -40,7 +40,7 @@ def test_every_object_passes_dciodvfy(objects, verify):
     one_a_series = {one.SeriesInstanceUID: one for one in objects}.values()
     complaints = {one.SeriesDescription: verify(one) for one in one_a_series}
     assert complaints == {one.SeriesDescription: [] for one in one_a_series}
-    assert len(complaints) == 16
+    assert len(complaints) == 18
 
 
 @pytest.mark.peer
@@ -162,6 +162,36 @@ def test_parametric_map_carries_the_float_values_and_the_unit(case, objects):
     assert functional.FrameAnatomySequence[0].AnatomicRegionSequence[0].CodeMeaning == "Heart"
 
 
+def test_the_probability_of_the_wall_is_kept_as_one_and_coded_as_one(case, objects):
+    [wall] = of_class(objects, ParametricMapStorage, "LV wall stress")
+    assert wall.SeriesDescription == "LV wall stress [probability] RESEARCH"
+    truth = np.stack([one.regions.wall_probability for one in case.result.first_passes[1].slices])
+    assert np.array_equal(wall.pixel_array, truth.astype(np.float32))
+    shared = wall.SharedFunctionalGroupsSequence[0]
+    [mapping] = shared.RealWorldValueMappingSequence
+    assert (mapping.DoubleFloatRealWorldValueFirstValueMapped,
+            mapping.DoubleFloatRealWorldValueLastValueMapped) == (0, 1)  # fmt: skip
+    assert mapping.MeasurementUnitsCodeSequence[0].CodeValue == "1"
+    said = [item.ConceptCodeSequence[0].CodeValue for item in mapping.QuantityDefinitionSequence]
+    assert said == ["110854", "49848007"]
+    assert shared.FrameVOILUTSequence[0].WindowCenter == 0.5
+    assert "FloatPixelPaddingValue" not in wall  # nought is a probability like any other
+    [derivation] = wall.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence
+    assert derivation.DerivationCodeSequence[0].CodeMeaning == "Segmentation"
+
+
+def test_without_a_probability_there_is_no_map_of_it(case):
+    def without(one):
+        return replace(one, regions=replace(one.regions, wall_probability=None))
+
+    passes = tuple(
+        replace(one, slices=tuple(map(without, one.slices))) for one in case.result.first_passes
+    )
+    made = replace(case, result=replace(case.result, first_passes=passes)).encode()
+    assert not of_class(made, ParametricMapStorage, "LV wall")
+    assert of_class(made, ParametricMapStorage, "MBF")
+
+
 def test_segmentations_lie_on_the_reference_series_and_name_the_scanner_frame(objects):
     reference = of_class(objects, MRImageStorage, "Reference stress")
     of_stress = [
@@ -196,7 +226,13 @@ def test_segmentation_gives_back_the_masks(case, objects):
 def test_withheld_numbers_are_nowhere_but_the_outlines_are(withheld_case):
     made = withheld_case.only("reference", "segmentation", "parametric-map", "mbf-mr").encode()
     rest = [one for one in made if " rest" in one.SeriesDescription]
-    assert {one.SOPClassUID for one in rest} == {MRImageStorage, SegmentationStorage}
+    maps = of_class(rest, ParametricMapStorage)
+    assert [one.SeriesDescription for one in maps] == ["LV wall rest [probability] RESEARCH"]
+    assert {one.SOPClassUID for one in rest} == {
+        MRImageStorage,
+        ParametricMapStorage,
+        SegmentationStorage,
+    }
     assert not [one for one in rest if one.SeriesDescription.startswith("MBF")]
 
 

@@ -273,3 +273,14 @@ def test_dcmtk_reads_the_report(report, program, tmp_path):
     run = subprocess.run([program("dsrdump"), path], capture_output=True, check=False)
     assert run.returncode == 0, run.stderr
     assert b"MBF stress AHA 07" in run.stdout
+
+
+def test_the_report_says_how_far_the_outlines_are_to_be_trusted(case):
+    [rest, *_] = case.result.first_passes
+    first, *others = rest.slices
+    expected = replace(first.regions, predicted_dice=0.912, predicted_pool_dice=0.846)
+    known = replace(rest, slices=(replace(first, regions=expected), *others))
+    told = replace(case, result=replace(case.result, first_passes=(known,)))
+    report = told.encode_kind(ComprehensiveSRStorage)
+    [sentence] = [one for one in words(report) if one.startswith("Outlines, expected overlap")]
+    assert sentence.endswith(f": {first.level} wall 0.91, cavity 0.85.")

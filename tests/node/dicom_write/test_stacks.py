@@ -68,7 +68,7 @@ def test_tilted_slices_get_objects_of_their_own(case):
 
     objects = with_slices(case, tilt_the_apex).encode()
     assert [len(one.PerFrameFunctionalGroupsSequence)
-            for one in of_class(objects, ParametricMapStorage)] == [2, 2, 1, 1]  # fmt: skip
+            for one in of_class(objects, ParametricMapStorage)] == [2, 2, 2, 1, 1, 1]  # fmt: skip
     descriptions = {one.SeriesDescription for one in of_class(objects, SegmentationStorage)}
     assert "AHA segments rest part 1 RESEARCH" in descriptions
     assert "AHA segments rest part 2 RESEARCH" in descriptions
