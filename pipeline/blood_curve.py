@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline import concentration, signal_model
 from pipeline.blood_pool import PoolSignal
-from pipeline.bolus import find_landmarks
+from pipeline.bolus import find_landmarks, rise
 from pipeline.study import BoolArray, FloatArray, Physics, Readout
 
 SIGNAL_ERROR: Final = 0.025
@@ -37,8 +37,7 @@ class BloodCurve:
 
 def arrival_s(pool: PoolSignal) -> float:
     """When the bolus reaches a pool [s]."""
-    rise = pool.signal - np.median(np.sort(pool.signal)[:3])
-    return find_landmarks(pool.time_s, rise).arrival_s
+    return find_landmarks(pool.time_s, rise(pool.signal)).arrival_s
 
 
 def baseline(pool: PoolSignal) -> float:
@@ -81,19 +80,29 @@ def averaged(curves: Sequence[BloodCurve], time_s: FloatArray) -> BloodCurve:
     )
 
 
-def combined(main: BloodCurve, other: BloodCurve) -> BloodCurve:
+def combined(
+    main: BloodCurve, other: BloodCurve, physics: Physics, *, residual_mmol_l: float = 0.0
+) -> BloodCurve:
     """Bring two measurements of one course together, each where it is good.
 
-    The main readout measures low concentrations with little noise and loses its peak near the
-    ceiling; a short readout or a diluted bolus measures the peak, and loses the foot and the tail
-    in noise and in what breathing does to the signal. Each frame is the mean, weighed by the
-    errors; the times are those of `main`.
+    The main readout, that of `physics`, measures low concentrations with little noise and loses its
+    peak near the ceiling; a short readout or a diluted bolus measures the peak, and loses the foot
+    and the tail in noise and in what breathing does to the signal. Each frame is the mean, weighed
+    by the errors; the times are those of `main`.
+
+    How badly the main readout errs goes by the concentration that is there, not by that which it
+    shows: signal that is held down by the ceiling looks as if it were well below it. Where the
+    other measurement says more, its word counts for that.
     """
     values = np.interp(main.time_s, other.time_s, other.values_mmol_l)
     beside = np.interp(main.time_s, other.time_s, np.minimum(other.amplification, _LARGEST))
     height = float(values.max())
     spread = _spread(other)
-    of_main = SIGNAL_ERROR * np.minimum(main.amplification, _LARGEST) * np.abs(main.values_mmol_l)
+    there = concentration.error_amplification(
+        np.clip(values + residual_mmol_l, 1e-3, None), physics.readout, signal_model.blood(physics)
+    )
+    worst = np.minimum(np.maximum(main.amplification, there), _LARGEST)
+    of_main = SIGNAL_ERROR * worst * np.abs(main.values_mmol_l)
     of_main = np.hypot(of_main, LEAST_ERROR_SHARE * height)
     of_other = np.hypot(SIGNAL_ERROR * beside * np.abs(values), spread)
     share = of_other**2 / (of_main**2 + of_other**2)

@@ -16,6 +16,8 @@ PEAK_PER_DOSE: Final = 85.0
 PEAK_SPREAD: Final = 0.35
 """Standard deviation of the logarithm of the peak between people."""
 
+_SMOOTH_FRAMES: Final = 0.8
+
 
 @dataclass(frozen=True, kw_only=True)
 class Landmarks:
@@ -38,7 +40,7 @@ def find_landmarks(time_s: FloatArray, curve: FloatArray) -> Landmarks:
     NoInputFunctionError
         The curve has no upslope before its peak.
     """
-    smooth = ndimage.gaussian_filter1d(curve, 0.8, mode="nearest")
+    smooth = ndimage.gaussian_filter1d(curve, _SMOOTH_FRAMES, mode="nearest")
     peak = int(np.argmax(smooth))
     height = float(smooth[peak])
     low = _last_crossing(time_s, smooth, peak, 0.1 * height)
@@ -51,6 +53,18 @@ def find_landmarks(time_s: FloatArray, curve: FloatArray) -> Landmarks:
         peak_s=float(time_s[peak]),
         first_pass_end_s=float(time_s[_valley(smooth, peak)]),
     )
+
+
+def rise(signal: FloatArray) -> FloatArray:
+    """Signal of blood above its dark level [time].
+
+    That level is sought before the peak only: afterwards contrast agent is there, and a frame in
+    which the heart slipped away can be darker than blood was before the bolus.
+    """
+    smooth = ndimage.gaussian_filter1d(signal, _SMOOTH_FRAMES, mode="nearest")
+    before = np.sort(signal[: int(np.argmax(smooth)) + 1])
+    above: FloatArray = signal - np.median(before[: max(before.size // 3, 3)])
+    return above
 
 
 def _last_crossing(time_s: FloatArray, curve: FloatArray, peak: int, level: float) -> float | None:

@@ -144,7 +144,7 @@ def _separate(
         beside, spread = blood_curve_beside(both, shared)
         return _Candidate(
             source=f"{series.kind.value} series",
-            curve=combined(main.curve, beside),
+            curve=combined(main.curve, beside, first_pass.physics, residual_mmol_l=residual_mmol_l),
             pool=both.second,
             spread=spread,
         )
@@ -162,7 +162,12 @@ def _separate(
         shift = passage_shift_s(
             main.pool, curve, first_pass.physics, residual_mmol_l=residual_mmol_l
         )
-        curve = combined(main.curve, replace(curve, time_s=curve.time_s + shift))
+        curve = combined(
+            main.curve,
+            replace(curve, time_s=curve.time_s + shift),
+            first_pass.physics,
+            residual_mmol_l=residual_mmol_l,
+        )
     return _Candidate(source=f"{series.kind.value} series", curve=curve, pool=pool)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.blood_pool import pool_signal
-from pipeline.bolus import find_landmarks
+from pipeline.bolus import find_landmarks, rise
 from pipeline.errors import NoInputFunctionError
 from pipeline.result import Regions
 from pipeline.study import BoolArray, FloatArray, PerfusionSlice
@@ -53,9 +53,8 @@ def _filling_s(
     signal = pool_signal(one, frames, pool)
     if signal is None:
         return None
-    rise = signal.signal - np.median(np.sort(signal.signal)[:3])
     try:
-        landmarks = find_landmarks(signal.time_s, rise)
+        landmarks = find_landmarks(signal.time_s, rise(signal.signal))
     except NoInputFunctionError:
         return None
     return landmarks.arrival_s, landmarks.peak_s

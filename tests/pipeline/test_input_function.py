@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.bolus import find_landmarks
+from pipeline.bolus import find_landmarks, rise
 from pipeline.errors import NoInputFunctionError
 from pipeline.input_function import input_function
 from pipeline.result import Regions
@@ -86,6 +86,48 @@ def test_a_diluted_bolus_is_scaled_by_its_dose_and_moved_to_the_main_one():
     assert not found.saturated
     assert found.concentration_mmol_l.max() == pytest.approx(8.0, rel=0.03)
     assert found.arrival_s == pytest.approx(10.2, abs=0.8)
+
+
+def test_a_main_readout_that_its_ceiling_holds_down_does_not_lower_the_peak_of_a_diluted_bolus():
+    truth = blood_curve(TIME_S, peak_mmol_l=15.0)
+    held_down = np.where(truth > 4.0, 4.0, truth)  # a little unmixed or moving blood is enough
+    first_pass = first_pass_of(
+        readout(),
+        slice_of(readout(), held_down),
+        second=(readout(), slice_of(readout(), 0.1 * truth)),
+        kind=InputKind.DUAL_BOLUS,
+        ratio=10.0,
+    )
+    assert found_in(first_pass).concentration_mmol_l.max() == pytest.approx(15.0, rel=0.05)
+
+
+def test_dropouts_after_the_peak_of_a_diluted_bolus_leave_its_foot_where_it_is():
+    """On what an earlier injection left, a frame without the heart is darker than the baseline."""
+    truth = blood_curve(TIME_S, peak_mmol_l=6.0, arrival_s=10.0)
+    weak = slice_of(readout(), 1.0 + 0.1 * truth, noise=0.002)
+    lost = weak.frames.copy()
+    lost[[30, 41, 53]] *= 0.6
+    signal = 100.0 * (1.0 + 0.1 * truth)
+    dropped = signal.copy()
+    dropped[[30, 41, 53]] *= 0.6
+    np.testing.assert_allclose(rise(dropped)[:30], rise(signal)[:30], atol=1e-9)
+    found = [
+        input_function(
+            first_pass_of(
+                readout(),
+                slice_of(readout(), 1.0 + truth, noise=0.002),
+                second=(readout(), replace(weak, frames=frames)),
+                kind=InputKind.DUAL_BOLUS,
+                ratio=10.0,
+            ),
+            [slice_of(readout(), 1.0 + truth, noise=0.002).frames],
+            [REGIONS],
+            residual_mmol_l=1.0,
+        )
+        for frames in (weak.frames, lost)
+    ]
+    assert found[1].arrival_s == pytest.approx(found[0].arrival_s, abs=0.05)
+    assert found[1].concentration_mmol_l.max() == pytest.approx(6.0, rel=0.05)
 
 
 def test_a_pool_without_bolus_gives_no_input_function():
