@@ -16,6 +16,7 @@ from node.engine import Engine, Lane
 from node.errors import is_for_want_of_room
 from node.index import confirmations, ledger
 from node.index.clock import pull_in
+from node.index.health import refuse_damage
 from node.index.jobs import JOB
 from node.index.ledger import Consignment
 from node.index.tables import open_index
@@ -55,6 +56,7 @@ class Worker:
         """
         self._config = config
         self._index = open_index(config.storage)
+        refuse_damage(self._index)
         self._audit = AuditTrail(config.audit, config.storage, ae_title=config.receive.ae_title)
         self._study = StudyWork(
             self._index,

@@ -22,6 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     # pydicom takes numpy where it finds it. Nothing here makes an array, so it shall not find it.
     sys.modules["numpy"] = None  # type: ignore[assignment]  # the documented way to bar an import
     from node.audit import AuditTrail
+    from node.index.health import refuse_damage
     from node.index.tables import open_index
     from node.receive.call_back import call_back_until
     from node.receive.commitment import CommitmentDesk
@@ -33,6 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     config, stop = begin(arguments.config)
     spool, index = Spool.open(config.storage), open_index(config.storage)
+    refuse_damage(index)
     spool.claim()
     recover(spool, index)
     intake = Intake(

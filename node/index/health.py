@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from node.config import Storage
 from node.errors import IndexUnusableError
 from node.index.schema import known_version
-from node.index.tables import RESTORE, database_url
+from node.index.tables import RESTORE, database_url, reading
 from node.repair import what_helps
 
 _MOVE_AWAY = "stop the node and move it away with its -wal and -shm files"
@@ -44,6 +44,27 @@ def databases(storage: Storage) -> Iterator[Health]:
     for path, repair in files.items():
         if path.exists():
             yield Health(path.name, *_of_file(path, url, repair))
+
+
+def refuse_damage(engine: sa.Engine) -> None:
+    """Read all of an SQLite index, as is done once before a process works with it.
+
+    A server looks after its own files.
+
+    Raises
+    ------
+    IndexUnusableError
+        It is damaged; the message says how to repair it.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    try:
+        with reading(engine) as connection:
+            verdict = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
+    except sa.exc.DatabaseError as error:
+        verdict = str(error.orig)
+    if verdict != "ok":
+        raise IndexUnusableError(f"the index is damaged ({verdict}): {RESTORE}")
 
 
 def _of_file(path: Path, url: sa.URL, repair: str) -> tuple[str, str]:

@@ -20,7 +20,10 @@ from node.repair import what_helps
 METADATA = sa.MetaData()
 
 _UID = sa.String(64)
-RESTORE = "restore it from a backup; the spool still has every image"
+RESTORE = (
+    "restore it from a backup and move engine.sqlite away, where there is one, with their -wal and "
+    "-shm files; the spool still has every image"
+)
 _PATIENCE_MS = 10_000  # for a lock that another process holds
 _TABLES_LOCK = 0x5045_5246_5553_494F  # any number of ours
 

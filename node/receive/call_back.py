@@ -15,7 +15,14 @@ from pynetdicom import AE, build_role
 
 from node.config import Receive, Sender
 from node.errors import NodeError
-from node.index.commitments import CommitmentRequest, due_requests, mark_told, postpone
+from node.index.clock import pull_in
+from node.index.commitments import (
+    COMMITMENT,
+    CommitmentRequest,
+    due_requests,
+    mark_told,
+    postpone,
+)
 from node.receive.commitment import CommitmentDesk, Report
 from node.receive.contexts import STORAGE_COMMITMENT
 from node.tls import client_context
@@ -47,6 +54,7 @@ def call_back_until(
 def call_back(desk: CommitmentDesk, index: sa.Engine, settings: Receive, *, now_s: float) -> None:
     """Try once to tell every report that is due."""
     senders = {sender.ae_title: sender for sender in settings.senders if sender.host}
+    pull_in(index, COMMITMENT.c.next_try_s, now_s, _LONGEST_RETRY_S)
     for request in due_requests(index, now_s):
         sender = senders.get(request.calling_ae)
         if sender is None:  # no longer in the configuration

@@ -1,4 +1,4 @@
-"""The whole node under kill -9, late images and broken databases: kept, and one set of results.
+"""The whole node under kill -9, late images: kept, and one set of results.
 
 PERFUSION_KILLS sets how often each process is killed.
 """
@@ -90,40 +90,6 @@ def test_a_late_image_during_the_analysis_gives_one_set_with_all_images(make_nod
     wait_for(lambda: len(pacs.stored) == 3, "three results")
     assert set(pacs.comments.values()) == {"11 images"}
     assert node.said("revision 1: superseded")
-
-
-def test_a_lost_engine_database_loses_no_work(node, pacs, tmp_path):
-    pacs.stop()
-    node.start().wait_until_ready()
-    send(node.port, study_of(6, seed="engine"))
-    wait_for(lambda: node.said("to pacs: pending"), "a first attempt")
-    node.stop()
-    engine = tmp_path / "state" / "engine.sqlite"
-    engine.write_bytes(b"no database at all" * 1000)
-    for rest in ("-wal", "-shm"):
-        engine.with_name(engine.name + rest).unlink(missing_ok=True)
-    node.start()
-    wait_for(lambda: node.said("move this database away"), "advice")
-    send(node.port, study_of(6, seed="meanwhile"))  # the receiver takes images all the same
-    engine.unlink()
-    pacs.start()
-    wait_for(lambda: len(pacs.stored) == 6, "both studies' results")
-    assert set(pacs.stored.values()) == {1}
-
-
-def test_a_locked_index_delays_and_loses_nothing(node, pacs, tmp_path):
-    node.start().wait_until_ready()
-    stranger = sqlite3.connect(tmp_path / "state" / "index.sqlite", isolation_level=None)
-    stranger.execute("BEGIN IMMEDIATE")
-    images = study_of(6, seed="locked")
-    scanner = threading.Thread(target=send, args=(node.port, images))
-    scanner.start()
-    time.sleep(2)
-    stranger.execute("ROLLBACK")
-    stranger.close()
-    scanner.join()
-    wait_for(lambda: len(pacs.stored) == 3, "three results")
-    assert kept(node) == 6
 
 
 def kept(node) -> int:

@@ -10,7 +10,7 @@ from pynetdicom import AE, evt
 from pynetdicom.sop_class import StorageCommitmentPushModel
 
 from node.config import Receive, Sender
-from node.index.commitments import COMMITMENT, CommitmentRequest, due_requests
+from node.index.commitments import COMMITMENT, CommitmentRequest, due_requests, postpone
 from node.index.holdings import snapshot
 from node.index.tables import reading
 from node.receive.call_back import call_back, next_try_s
@@ -161,9 +161,9 @@ def listening(scanner):
     server.shutdown()
 
 
-def test_a_scanner_with_an_address_is_called_back_until_it_confirms(
-    receiver, scanner, listening, index, storage, mr_instance
-):
+@pytest.fixture
+def asked(receiver, scanner, listening, index, storage, mr_instance):
+    """A scanner with an address has asked; gives what calls it back at a time, and its request."""
     settings = Receive(
         senders=(Sender(ae_title="SCANNER", host="127.0.0.1", port=listening),),
         negotiation_timeout_s=5.0,
@@ -173,20 +173,34 @@ def test_a_scanner_with_an_address_is_called_back_until_it_confirms(
     assert scanner.ask(association, "1.2.826.0.1.1.7.1") == 0x0000
     association.release()
     assert not scanner.reports
-
     spool = Spool.open(storage)
     desk = CommitmentDesk(spool, index, settings)
     (request,) = due_requests(index, 1e12)
+    yield lambda now_s: call_back(desk, index, settings, now_s=now_s), request
+    spool.close()
+
+
+def test_a_scanner_with_an_address_is_called_back_until_it_confirms(asked, scanner, index):
+    call_at, request = asked
     scanner.status = 0x0110
-    call_back(desk, index, settings, now_s=request.received_s)
+    call_at(request.received_s)
     assert due_requests(index, request.received_s + 1.0) == ()
     (again,) = due_requests(index, request.received_s + 100.0)
     scanner.status = 0x0000
-    call_back(desk, index, settings, now_s=request.received_s + 100.0)
+    call_at(request.received_s + 100.0)
     assert due_requests(index, 1e12) == ()
     assert again.attempts == 1
     assert [event_type for event_type, _ in scanner.reports] == [1, 1]
-    spool.close()
+
+
+def test_a_report_that_waits_for_a_time_far_away_goes_when_the_clock_is_set_right(
+    asked, scanner, index
+):
+    call_at, request = asked
+    postpone(index, request, request.received_s + 10 * 86400.0)
+    call_at(request.received_s)
+    assert [event_type for event_type, _ in scanner.reports] == [1]
+    assert due_requests(index, 1e12) == ()
 
 
 def test_a_scanner_that_is_away_is_tried_for_days_and_not_for_ever():
