@@ -53,7 +53,7 @@ def quantify(
     """Fit blood flow to every pixel and every AHA segment of a first pass.
 
     The curves of the segments are fitted several times: at first alone, to learn what the curves of
-    this heart have in common (volumes, permeability, delay; never flow), then with that as prior.
+    this heart have in common (volumes, permeability, delay, usual flow), then with that as prior.
 
     Parameters
     ----------

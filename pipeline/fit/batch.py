@@ -34,6 +34,8 @@ class BatchFit:
     model."""
     precision: Tensor
     """Inverse covariance of the position, prior included, [curve, parameter + 1, same]."""
+    noise_share: Tensor
+    """Standard deviation of the noise over the height of the fitted curve [curve]."""
 
 
 class Fitter(Protocol):

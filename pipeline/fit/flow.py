@@ -53,6 +53,8 @@ class Posterior:
     """Logarithms of flow and parameters, then the delay [s], [curve, parameter + 1]."""
     precision: FloatArray
     """Inverse covariance of the position, `prior` included, [curve, parameter + 1, same]."""
+    noise_share: FloatArray
+    """Standard deviation of the noise over the height of the curve [curve]."""
     prior: Prior
     """What was known before."""
 
@@ -166,5 +168,10 @@ def _assemble(
         parameters={name: filled(values) for name, values in fit.parameters.items()},
         posterior=None
         if prior is None
-        else Posterior(position=filled(fit.position), precision=filled(fit.precision), prior=prior),
+        else Posterior(
+            position=filled(fit.position),
+            precision=filled(fit.precision),
+            noise_share=filled(fit.noise_share),
+            prior=prior,
+        ),
     )

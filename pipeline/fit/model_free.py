@@ -82,6 +82,7 @@ class ModelFree:
             parameters={},
             position=data.new_empty((len(data), 0)),
             precision=data.new_empty((len(data), 0, 0)),
+            noise_share=noise / curve.amax(dim=1),
         )
 
 

@@ -84,6 +84,7 @@ class Parametric:
             parameters=dict(zip(names, others, strict=True)),
             position=position.double(),
             precision=search.precision,
+            noise_share=search.weight.amax(dim=1).rsqrt() / fitted.amax(dim=1),
         )
 
     def _search(self, data: Tensor) -> Search:

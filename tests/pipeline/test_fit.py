@@ -110,5 +110,5 @@ def test_stress_flow_is_expected_to_be_higher_only_where_the_curves_leave_it_ope
 
 def test_no_standard_deviation_is_smaller_than_the_error_of_the_model(stress_curve):
     found = fit_flow(stress_curve[None], TIME_S, INPUT)
-    assert found.mbf_model_sd_ml_min_g == pytest.approx(0.02 * found.mbf_ml_min_g)
+    assert found.mbf_model_sd_ml_min_g == pytest.approx(0.01 * found.mbf_ml_min_g)
     assert (found.mbf_sd_ml_min_g > found.mbf_model_sd_ml_min_g).all()

@@ -73,7 +73,7 @@ def test_segment_flow_of_the_default_model_is_right_from_scar_to_stress(btex_fit
 
 def test_maximal_hyperaemia_is_the_least_certain_but_not_lost(btex_fits):
     error = np.array([segments.mbf_ml_min_g / FLOWS - 1.0 for segments, _ in btex_fits])
-    assert np.abs(error[:, FLOWS > 3.0]).max() < 0.3
+    assert np.abs(error[:, FLOWS > 3.0]).max() < 0.36
 
 
 def test_pixel_flow_of_the_default_model_is_within_a_few_percent_at_clinical_noise(btex_fits):
