@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 from node.pictures.page import INK, QUIET, page, pixels
@@ -18,6 +18,9 @@ FLOW_COLOURS = "turbo"
 _MARGIN = 0.3
 """Shown beyond the heart's box on each side, as a share of its size: a wrong box must be seen."""
 _SLICES_A_PAGE = 4
+_DOUBTED = (0.2, 0.8)
+"""Probabilities of the wall between which a pixel counts as doubtful."""
+_DOUBT = "#62d26f"
 _OUTLINES = (("myocardium", "#ff5a4f"), ("lv_pool", "#4fa3ff"), ("rv_pool", "#ffd24a"))
 
 
@@ -67,6 +70,7 @@ def _draw_flow(axes: Axes, one: SliceResult, *, withheld: bool) -> None:
 def _draw_outlines(axes: Axes, one: SliceResult) -> None:
     rows, columns = _window(one)
     _draw_anatomy(axes, one)
+    _tint_doubt(axes, one.regions.wall_probability, (rows, columns))
     for name, colour in _OUTLINES:
         mask = getattr(one.regions, name)[rows, columns]
         if mask.any() and not mask.all():
@@ -78,6 +82,16 @@ def _draw_outlines(axes: Axes, one: SliceResult) -> None:
             markersize=7, markeredgecolor="black",
         )  # fmt: skip
     _label_sectors(axes, one.sectors[rows, columns])
+
+
+def _tint_doubt(axes: Axes, probability: FloatArray | None, window: tuple[slice, slice]) -> None:
+    """Tint where the edge of the wall may as well lie."""
+    if probability is None:
+        return
+    shown = probability[window]
+    low, high = _DOUBTED
+    doubted = np.ma.masked_where((shown < low) | (shown > high), shown)
+    axes.imshow(doubted, cmap=ListedColormap([_DOUBT]), alpha=0.35, interpolation="nearest")
 
 
 def _label_sectors(axes: Axes, sectors: IntArray) -> None:
@@ -142,6 +156,10 @@ def _legend(figure: Figure) -> None:
         figure.text(0.905, 0.42 - 0.03 * number, name.replace("lv", "LV").replace("rv", "RV"),
                     color=colour, fontsize=9)  # fmt: skip
     figure.text(
-        0.905, 0.42 - 0.03 * len(names), "RV insertion:\n^ anterior\nv inferior",
+        0.905, 0.42 - 0.03 * len(names), "wall or not,\n20 to 80 %", color=_DOUBT, fontsize=9,
+        va="top",
+    )  # fmt: skip
+    figure.text(
+        0.905, 0.36 - 0.03 * len(names), "RV insertion:\n^ anterior\nv inferior",
         color=QUIET, fontsize=9, va="top",
     )  # fmt: skip

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydicom.uid import BasicTextSRStorage, SecondaryCaptureImageStorage
 
+from node.pictures.maps import map_pages
 from pipeline.result import FirstPassFailure, PerfusionResult
 from pipeline.study import State
 
@@ -129,3 +130,23 @@ def test_pages_as_a_document_are_valid_and_repeatable(case, verify):
     assert first.EncapsulatedDocument.count(b"/Type /Page\n") + first.EncapsulatedDocument.count(
         b"/Type /Page "
     ) == len(pages(case.only("pictures").encode()))
+
+
+def test_pixels_that_may_as_well_be_wall_as_not_are_tinted(case):
+    first_pass = case.result.first_passes[0]
+
+    def tinted(probability):
+        """Share of the page that is as green as nothing else on it."""
+        slices = tuple(
+            replace(one, regions=replace(one.regions, wall_probability=probability(one.regions)))
+            for one in first_pass.slices
+        )
+        [drawn] = map_pages(replace(first_pass, slices=slices), "1")
+        red, green, blue = np.moveaxis(drawn[drawn.shape[0] // 2 :, : -drawn.shape[1] // 8], -1, 0)
+        return float(((green > red + 25.0) & (green > blue + 15.0)).mean())
+
+    assert tinted(lambda _: None) < 1e-3
+    assert tinted(lambda regions: regions.myocardium.astype(float)) < 1e-3
+    unsure = [tinted(lambda regions, doubt=doubt: np.where(regions.myocardium, doubt, 0.0))
+              for doubt in (0.1, 0.5, 0.75, 0.9)]  # fmt: skip
+    assert np.greater(unsure, 0.02).tolist() == [False, True, True, False]
