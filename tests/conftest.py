@@ -9,7 +9,13 @@ import pytest
 
 from node.log_setup import TALKATIVE
 
-pytest_plugins = ("tests.certificates", "tests.node.orthanc", "tests.postgresql", "tests.serving")
+pytest_plugins = (
+    "tests.certificates",
+    "tests.node.orthanc",
+    "tests.postgresql",
+    "tests.serving",
+    "tests.workbench",
+)
 
 
 @pytest.fixture(autouse=True)

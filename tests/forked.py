@@ -23,17 +23,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Self
 
-from node import audit, lifeline, service, worker
+from node import lifeline, service, worker
 from node.commands import receive
 from node.config import load_config
-from node.index import tables
 from node.log_setup import set_up_logging
-from node.receive import call_back, scp
+from node.receive import process
 from node.workflow import study, sweep
 from tests.peers import HERE, ROOT, Node
 from tests.raw_sender import LostError, ReceiverProcess
 
-PRELOADED = (audit, tables, call_back, scp)  # what the commands import only when they run
+PRELOADED = (process,)  # what the commands import only when they run
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])

@@ -1,22 +1,20 @@
 """A node that has analysed and delivered a study, and may delete it."""
 
 import sqlalchemy as sa
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 
 from node.audit import AuditTrail
 from node.index import jobs, ledger
 from node.index.entry import RESULT
-from node.index.jobs import JobState
+from node.index.jobs import JobState, Place
 from node.index.ledger import DELIVERY
 from node.index.retirement import Candidate
 from node.index.tables import INSTANCE
-from node.receive.draft import Draft
-from node.receive.intake import Announcement, Intake
+from node.receive.intake import Intake
 from node.spool import Spool
 from node.workflow.folders import Folders
 from node.workflow.retention import Retention
 from tests.peers import Pacs, study_of
+from tests.receiving import encoded, take
 from tests.shipping import Shipping
 
 DAY_S = 86400.0
@@ -59,29 +57,16 @@ class Kept:
         return self.shipping.now_s
 
     def end(self, revision, state=JobState.DONE):
-        jobs.begin_job(self.index, self.study, revision, 0, self.now_s)
+        jobs.begin_job(self.index, Place(self.study, revision, 0), self.now_s)
         jobs.end_job(
-            self.index, self.study, revision, 0,
+            self.index, Place(self.study, revision, 0),
             state=state, verdict="analysed", reason="", now_s=self.now_s,
         )  # fmt: skip
 
     def take(self, image):
         """Receive an image, as the receiver does; returns the status."""
-        buffer = DicomBytesIO()
-        buffer.is_little_endian, buffer.is_implicit_VR = True, False
-        write_dataset(buffer, image)
         intake = Intake(self.spool, self.index)
-        incoming = intake.begin(
-            Announcement(
-                sop_class_uid=image.SOPClassUID,
-                sop_instance_uid=image.SOPInstanceUID,
-                transfer_syntax_uid=image.file_meta.TransferSyntaxUID,
-                calling_ae="SCANNER",
-            ),
-            Draft(),
-        )
-        incoming.add(memoryview(buffer.getvalue()))
-        status = incoming.finish().status
+        status = take(intake, str(image.SOPInstanceUID), encoded(image))
         intake.close()
         with self.index.begin() as connection:  # the test's clock, not the wall's
             new = INSTANCE.update().where(INSTANCE.c.received_s > 1e8)

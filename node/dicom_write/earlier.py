@@ -4,13 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import KeyObjectSelectionDocumentStorage
 
 from node.dicom_write.kinds import REJECTION, kind_of
-
-_IDENTITY = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "ImageType", "Rows"]
+from node.identity import read_identity
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,10 +53,7 @@ Make = Callable[[Replacing], list[Dataset]]
 
 def read_earlier(folder: Path) -> EarlierResults:
     """Read which objects lie in a folder that an earlier run wrote, named after its revision."""
-    headers = [
-        dcmread(path, specific_tags=_IDENTITY, stop_before_pixels=True)
-        for path in sorted(folder.glob("*.dcm"))
-    ]
+    headers = [read_identity(path) for path in sorted(folder.glob("*.dcm"))]
     return EarlierResults(
         name=folder.name.replace("-", " "),
         objects=tuple(one for one in headers if kind_of(one) != REJECTION),

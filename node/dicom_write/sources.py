@@ -15,9 +15,9 @@ class FrameSource(Protocol):
     @property
     def path(self) -> Path: ...  # noqa: D102  the field's name says it
     @property
-    def sop_class_uid(self) -> str: ...  # noqa: D102
+    def sop_class_uid(self) -> str: ...  # noqa: D102  as above
     @property
-    def sop_instance_uid(self) -> str: ...  # noqa: D102
+    def sop_instance_uid(self) -> str: ...  # noqa: D102  as above
     @property
     def frame_number(self) -> int | None:
         """From 1 in a multi-frame instance; None in a single-frame one."""
@@ -35,9 +35,9 @@ class SliceSource(Protocol):
         """Of the proton-density weighted frames taken before the bolus."""
 
     @property
-    def series_instance_uid(self) -> str: ...  # noqa: D102
+    def series_instance_uid(self) -> str: ...  # noqa: D102  as above
     @property
-    def frame_of_reference_uid(self) -> str | None: ...  # noqa: D102
+    def frame_of_reference_uid(self) -> str | None: ...  # noqa: D102  as above
 
     def header(self, frame: int = 0) -> Dataset:
         """Read the header of a frame's instance, without pixels."""
@@ -51,23 +51,23 @@ class FirstPassSource(Protocol):
         """In the order of the first pass's slices."""
 
     @property
-    def input_series(self) -> SliceSource | None: ...  # noqa: D102
+    def input_series(self) -> SliceSource | None: ...  # noqa: D102  as above
 
 
 class SetAside(Protocol):
     """Something that was left alone."""
 
     @property
-    def what(self) -> str: ...  # noqa: D102
+    def what(self) -> str: ...  # noqa: D102  as above
     @property
-    def reason(self) -> str: ...  # noqa: D102
+    def reason(self) -> str: ...  # noqa: D102  as above
 
 
 class ReadStudy(Protocol):
     """A study as read: what is analysed, and where each frame came from."""
 
     @property
-    def study(self) -> PerfusionStudy: ...  # noqa: D102
+    def study(self) -> PerfusionStudy: ...  # noqa: D102  as above
     @property
     def sources(self) -> Sequence[FirstPassSource]:
         """Per first pass of the study."""

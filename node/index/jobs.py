@@ -6,6 +6,7 @@ A revision is a fixed set of images (see `arrivals.freeze`); a later image makes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -47,6 +48,14 @@ JOB = sa.Table(
 )
 
 
+class Place(NamedTuple):
+    """Which attempt at which analysis."""
+
+    study_uid: str
+    revision: int
+    attempt: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """The analysis of one revision of a study."""
@@ -63,6 +72,11 @@ class Job:
     reason: str
     created_s: float
     changed_s: float
+
+    @property
+    def place(self) -> Place:
+        """The attempt that is due or under way."""
+        return Place(self.study_uid, self.revision, self.attempt)
 
 
 def freeze_and_add(index: sa.Engine, study_uid: str, revision: int, now_s: float) -> bool:
@@ -109,122 +123,58 @@ def jobs(
         return tuple(_job(row) for row in connection.execute(query))
 
 
-def begin_job(index: sa.Engine, study_uid: str, revision: int, attempt: int, now_s: float) -> bool:
-    """Mark an attempt as running; False if it is no longer wanted (cancelled, superseded, old)."""
+def begin_job(index: sa.Engine, place: Place, now_s: float) -> bool:
+    """Mark an attempt as running; False if it is no longer wanted (cancelled, superseded, old).
+
+    Nor if it is analysed already and an archive is asked: that goes on in a lane of its own.
+    """
     return _move(
         index,
-        (study_uid, revision, attempt),
-        was=UNFINISHED,
+        _is_attempt(place),
+        (JobState.QUEUED, JobState.RUNNING),
+        now_s,
         state=JobState.RUNNING,
-        changed_s=now_s,
     )
 
 
-def await_partner(
-    index: sa.Engine, study_uid: str, revision: int, attempt: int, now_s: float
-) -> bool:
+def await_partner(index: sa.Engine, place: Place, now_s: float) -> bool:
     """Mark an attempt as analysed and lacking something; False if it is no longer wanted."""
-    return _move(
-        index,
-        (study_uid, revision, attempt),
-        was=(JobState.RUNNING, JobState.FETCHING),
-        state=JobState.FETCHING,
-        changed_s=now_s,
-    )
+    was = (JobState.RUNNING, JobState.FETCHING)
+    return _move(index, _is_attempt(place), was, now_s, state=JobState.FETCHING)
 
 
-def revive_job(
-    index: sa.Engine,
-    study_uid: str,
-    revision: int,
-    attempt: int,
-    *,
-    verdict: str,
-    reason: str,
-    now_s: float,
-) -> bool:
+def revive_job(index: sa.Engine, place: Place, *, verdict: str, reason: str, now_s: float) -> bool:
     """Mark as done what was superseded: it speaks for the study after all."""
-    return _move(
-        index,
-        (study_uid, revision, attempt),
-        was=(JobState.SUPERSEDED,),
-        state=JobState.DONE,
-        verdict=verdict,
-        reason=reason,
-        changed_s=now_s,
-    )
+    values = {"state": JobState.DONE, "verdict": verdict, "reason": reason}
+    return _move(index, _is_attempt(place), (JobState.SUPERSEDED,), now_s, **values)
 
 
 def end_job(
-    index: sa.Engine,
-    study_uid: str,
-    revision: int,
-    attempt: int,
-    *,
-    state: JobState,
-    verdict: str,
-    reason: str,
-    now_s: float,
+    index: sa.Engine, place: Place, *, state: JobState, verdict: str, reason: str, now_s: float
 ) -> bool:
     """Close an attempt; False if somebody else (a person) closed the job meanwhile."""
     return _move(
-        index,
-        (study_uid, revision, attempt),
-        was=UNFINISHED,
-        state=state,
-        verdict=verdict,
-        reason=reason,
-        changed_s=now_s,
+        index, _is_attempt(place), UNFINISHED, now_s, state=state, verdict=verdict, reason=reason
     )
 
 
 def repeat_job(
-    index: sa.Engine,
-    study_uid: str,
-    revision: int,
-    attempt: int,
-    *,
-    reason: str,
-    not_before_s: float,
-    now_s: float,
+    index: sa.Engine, place: Place, *, reason: str, not_before_s: float, now_s: float
 ) -> bool:
     """Give up one attempt and queue the next."""
-    return _move(
-        index,
-        (study_uid, revision, attempt),
-        was=UNFINISHED,
-        state=JobState.QUEUED,
-        attempt_more=1,
-        reason=reason,
-        next_try_s=not_before_s,
-        changed_s=now_s,
-    )
+    return _move(index, _is_attempt(place), UNFINISHED, now_s, **_queued(reason, not_before_s))
 
 
 def retry_job(index: sa.Engine, study_uid: str, revision: int, now_s: float) -> bool:
     """Queue a failed or cancelled job again, because a person asks for it."""
-    return _move(
-        index,
-        (study_uid, revision, None),
-        was=(JobState.FAILED, JobState.CANCELLED),
-        state=JobState.QUEUED,
-        attempt_more=1,
-        reason="",
-        next_try_s=now_s,
-        changed_s=now_s,
-    )
+    was = (JobState.FAILED, JobState.CANCELLED)
+    return _move(index, _is_job(study_uid, revision), was, now_s, **_queued("", now_s))
 
 
 def cancel_job(index: sa.Engine, study_uid: str, revision: int, now_s: float) -> bool:
     """Take an unfinished job off the list, because a person asks for it."""
-    return _move(
-        index,
-        (study_uid, revision, None),
-        was=UNFINISHED,
-        state=JobState.CANCELLED,
-        reason="cancelled by a person",
-        changed_s=now_s,
-    )
+    values = {"state": JobState.CANCELLED, "reason": "cancelled by a person"}
+    return _move(index, _is_job(study_uid, revision), UNFINISHED, now_s, **values)
 
 
 def senders(index: sa.Engine, study_uid: str, revision: int) -> frozenset[str]:
@@ -238,31 +188,40 @@ def senders(index: sa.Engine, study_uid: str, revision: int) -> frozenset[str]:
         return frozenset(connection.scalars(query))
 
 
+def _queued(reason: str, not_before_s: float) -> dict[str, object]:
+    """Return what the row of the next attempt says."""
+    return {
+        "state": JobState.QUEUED,
+        "attempt": JOB.c.attempt + 1,
+        "reason": reason,
+        "next_try_s": not_before_s,
+    }
+
+
+def _is_attempt(place: Place) -> sa.ColumnElement[bool]:
+    return sa.and_(_is_job(place.study_uid, place.revision), JOB.c.attempt == place.attempt)
+
+
+def _is_job(study_uid: str, revision: int) -> sa.ColumnElement[bool]:
+    """Whichever attempt it is at: a person does not ask for one."""
+    return sa.and_(JOB.c.study_uid == study_uid, JOB.c.revision == revision)
+
+
 def _move(
     index: sa.Engine,
-    place: tuple[str, int, int | None],
-    *,
+    which: sa.ColumnElement[bool],
     was: Sequence[JobState],
-    attempt_more: int = 0,
+    now_s: float,
     **values: object,
 ) -> bool:
-    """Change a row only from the state and the attempt that the caller believes it to be in.
-
-    `place` is study, revision and attempt; a person (None) means whichever attempt it is.
-    """
-    study_uid, revision, attempt = place
-    change = (
-        JOB.update()
-        .where(JOB.c.study_uid == study_uid, JOB.c.revision == revision)
-        .where(JOB.c.state.in_(was), sa.true() if attempt is None else JOB.c.attempt == attempt)
-        .values(attempt=JOB.c.attempt + attempt_more, **values)
-    )
+    """Change a row only from a state in which the caller believes it to be."""
+    change = JOB.update().where(which, JOB.c.state.in_(was)).values(changed_s=now_s, **values)
     with index.begin() as connection:
         return bool(connection.execute(change).rowcount)
 
 
 def _find(connection: sa.Connection, study_uid: str, revision: int) -> Job | None:
-    query = sa.select(JOB).where(JOB.c.study_uid == study_uid, JOB.c.revision == revision)
+    query = sa.select(JOB).where(_is_job(study_uid, revision))
     row = connection.execute(query).one_or_none()
     return None if row is None else _job(row)
 

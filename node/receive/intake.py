@@ -141,7 +141,7 @@ class Incoming:
         except sa.exc.SQLAlchemyError as error:
             # Its text may repeat values of the row.
             cause = "its disk is full" if is_for_want_of_room(error) else type(error).__name__
-            LOGGER.error("an instance is refused: the index fails (%s)", cause)  # noqa: TRY400
+            LOGGER.error("an instance is refused: the index fails (%s)", cause)  # noqa: TRY400  as said
             return Answer(OUT_OF_RESOURCES)
         finally:
             self.abandon()

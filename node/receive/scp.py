@@ -96,7 +96,7 @@ class Scp:
                 if self._stopping:
                     return
                 # Out of file descriptors, most likely: those of others come back with time.
-                LOGGER.error("cannot accept a connection: %s", error.strerror)  # noqa: TRY400
+                LOGGER.error("cannot accept a connection: %s", error.strerror)  # noqa: TRY400  no more to say
                 time.sleep(0.1)
                 continue
             self._begin(stream)
@@ -128,7 +128,7 @@ class Scp:
             try:
                 thread.start()  # before the lock goes: `stop` waits for every thread that it sees
             except RuntimeError:  # the system has no thread to give; others end, and we go on
-                LOGGER.error("no thread for a new connection, which is closed")  # noqa: TRY400
+                LOGGER.error("no thread for a new connection, which is closed")  # noqa: TRY400  no more to say
                 stream.close()
                 return
             self._new[session] = thread

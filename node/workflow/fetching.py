@@ -59,8 +59,7 @@ class FetchWork:
         try:
             self._fetch_missing(job.study_uid)
         except Exception as error:  # noqa: BLE001  whatever an archive does, results are sent
-            # The text of the error may repeat what the archive said.
-            log.error(  # noqa: TRY400
+            log.error(  # noqa: TRY400  its text may repeat what the archive said
                 "what study %s lacks was not fetched (%s)", job.study_uid, type(error).__name__
             )
 
@@ -69,12 +68,11 @@ class FetchWork:
         job = self._waiting(key)
         if job is None:
             return
-        place = (job.study_uid, job.revision, job.attempt)
-        outcome = self._folders.outcome(*place)
+        outcome = self._folders.outcome(*job.place)
         if outcome is None:
             now_s = self._clock()
             reason = "what the analysis made is gone"
-            jobs.repeat_job(self._index, *place, reason=reason, not_before_s=now_s, now_s=now_s)
+            jobs.repeat_job(self._index, job.place, reason=reason, not_before_s=now_s, now_s=now_s)
         else:
             self._study.conclude(key, outcome)
 

@@ -6,16 +6,11 @@ import shutil
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from pydicom import dcmread
-from pydicom.dataset import Dataset
-
 from node.config import Storage
-from node.disk import flush, save_whole
+from node.disk import flush
+from node.identity import shrink_to_identity
 
-_IDENTITY = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "ImageType", "Rows")
 _OUTCOME = "outcome.json"
-_LARGEST_IDENTITY_BYTES = 1024
-"""Smaller than any result."""
 
 
 class Folders:
@@ -78,7 +73,7 @@ class Folders:
                 continue
             for path in folder.iterdir():
                 if f"{folder.name}/{path.name}" in files:
-                    _keep_identity(path)
+                    shrink_to_identity(path)
                 else:
                     path.unlink()
             if not any(folder.iterdir()):
@@ -95,17 +90,3 @@ def _name(study_uid: str, revision: int, attempt: int) -> str:
 
 def _name_of(study_uid: str) -> str:
     return hashlib.sha256(study_uid.encode()).hexdigest()[:16]
-
-
-def _keep_identity(path: Path) -> None:
-    """Shrink a result to the attributes by which a later one can replace it."""
-    if path.stat().st_size <= _LARGEST_IDENTITY_BYTES:
-        return
-    whole = dcmread(path, specific_tags=list(_IDENTITY), stop_before_pixels=True)
-    identity = Dataset()
-    identity.file_meta = whole.file_meta
-    for keyword in _IDENTITY:
-        if keyword in whole:
-            identity[keyword] = whole[keyword]
-    save_whole(identity, path)  # or a power cut could leave an empty file in the place of it
-    flush(path.parent)

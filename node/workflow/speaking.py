@@ -72,15 +72,14 @@ class Speaker:
                 return
 
     def _speak_after_all(self, job: Job, newest: int) -> bool:
-        place = (job.study_uid, job.revision, job.attempt)
-        outcome = self._folders.outcome(*place)
+        outcome = self._folders.outcome(*job.place)
         if outcome is None or outcome["replaces"] != self.replaced_by(job.study_uid, job.revision):
             return False
         if not self.speak(job.study_uid, job.revision, outcome, newest=newest):
             return False
         reason = f"sent after all: the analysis of revision {newest} failed"
         verdict = str(cast("dict[str, object]", outcome["answer"])["status"])
-        jobs.revive_job(self._index, *place, verdict=verdict, reason=reason, now_s=self._clock())
+        jobs.revive_job(self._index, job.place, verdict=verdict, reason=reason, now_s=self._clock())
         log.warning("study %s revision %d: %s", job.study_uid, job.revision, reason)
         return True
 

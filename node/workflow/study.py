@@ -74,19 +74,19 @@ class StudyWork:
         outcome = cast("dict[str, object]", steps.step("analyse", self.analyse, key))
         if not steps.step("await", self.await_partner, key, outcome):
             steps.step("conclude", self.conclude, key, outcome)
-        self._folders.drop_work(ticket.study_uid, ticket.revision, ticket.attempt)
+        self._folders.drop_work(*ticket.place)
 
     def begin(self, key: str) -> bool:
         """Mark the job as running, if it is still wanted and there is something new."""
         ticket = Ticket.from_key(key)
-        if not jobs.begin_job(self._index, *_place(key), now_s=self._clock()):
+        if not jobs.begin_job(self._index, ticket.place, now_s=self._clock()):
             return False
         reason = self._why_not(ticket)
         if reason is None:
             return True
         jobs.end_job(
             self._index,
-            *_place(key),
+            ticket.place,
             state=JobState.DONE,
             verdict="nothing",
             reason=reason,
@@ -111,20 +111,19 @@ class StudyWork:
     def analyse(self, key: str) -> dict[str, object]:
         """Run the analysis and keep what it made; returns its answer, or why there is none."""
         ticket = Ticket.from_key(key)
-        place = (ticket.study_uid, ticket.revision, ticket.attempt)
         earlier = self._speaker.replaced_by(ticket.study_uid, ticket.revision)
         try:
             out = self._work(ticket) / f"made-{time.monotonic_ns()}"
             ended = self._run(ticket, out, earlier)
             if ended.answer is not None:
                 said = {"answer": essence(ended.answer), "replaces": earlier}
-                return self._folders.keep_results(out, *place, said=said)
+                return self._folders.keep_results(out, *ticket.place, said=said)
         except OSError as error:
             if not is_for_want_of_room(error):
                 raise
             ended = NO_ROOM
         # At once, and not when all is over: the databases may need the room.
-        self._folders.drop_work(*place)
+        self._folders.drop_work(*ticket.place)
         return {
             "failure": ended.failure,
             "repeat_helps": ended.repeat_helps,
@@ -154,7 +153,7 @@ class StudyWork:
         if missing is None or not may_ask(self._index, ticket.study_uid, ticket.revision, now_s):
             return False
         log.info("study %s lacks %s", ticket.study_uid, missing)
-        return jobs.await_partner(self._index, *_place(key), now_s=now_s)
+        return jobs.await_partner(self._index, ticket.place, now_s=now_s)
 
     def conclude(self, key: str, outcome: dict[str, object]) -> str:
         """Enter the results and what is to be sent, and close the job; returns its state."""
@@ -168,7 +167,8 @@ class StudyWork:
         if outcome.get("no_room"):
             return self._wait_for_room(ticket, str(outcome["failure"]))
         if "answer" not in outcome:
-            return self._give_up(ticket, str(outcome["failure"]), bool(outcome["repeat_helps"]))
+            repeat_helps = bool(outcome["repeat_helps"])
+            return self._give_up(ticket, str(outcome["failure"]), repeat_helps=repeat_helps)
         answer = cast("dict[str, object]", outcome["answer"])
         if outcome["replaces"] != self._speaker.replaced_by(ticket.study_uid, ticket.revision):
             return self._give_up(ticket, "an earlier revision ended meanwhile", repeat_helps=True)
@@ -180,7 +180,7 @@ class StudyWork:
             state, reason = JobState.SUPERSEDED, "later images came before the results were sent"
         jobs.end_job(
             self._index,
-            *_place(key),
+            ticket.place,
             state=state,
             verdict=verdict,
             reason=reason,
@@ -199,7 +199,7 @@ class StudyWork:
         log.error("study %s revision %d waits: %s", ticket.study_uid, ticket.revision, failure)
         jobs.repeat_job(
             self._index,
-            *(ticket.study_uid, ticket.revision, ticket.attempt),
+            ticket.place,
             reason=failure,
             not_before_s=now_s + LOOK_FOR_ROOM_S,
             now_s=now_s,
@@ -213,21 +213,25 @@ class StudyWork:
         except SpoolError:
             return False
 
-    def _give_up(self, ticket: Ticket, failure: str, repeat_helps: bool) -> str:  # noqa: FBT001
+    def _give_up(self, ticket: Ticket, failure: str, *, repeat_helps: bool) -> str:
         now_s = self._clock()
-        place = (ticket.study_uid, ticket.revision, ticket.attempt)
         log.error("study %s revision %d: %s", ticket.study_uid, ticket.revision, failure)
         if repeat_helps and ticket.attempt < CRASHES_REPEATED:
             jobs.repeat_job(
                 self._index,
-                *place,
+                ticket.place,
                 reason=failure,
                 not_before_s=now_s + REPEAT_AFTER_S * 2**ticket.attempt,
                 now_s=now_s,
             )
             return JobState.QUEUED
         jobs.end_job(
-            self._index, *place, state=JobState.FAILED, verdict="", reason=failure, now_s=now_s
+            self._index,
+            ticket.place,
+            state=JobState.FAILED,
+            verdict="",
+            reason=failure,
+            now_s=now_s,
         )
         self._speaker.fall_back(ticket.study_uid)
         return JobState.FAILED
@@ -256,9 +260,4 @@ class StudyWork:
         return job is not None and job.state is JobState.RUNNING
 
     def _work(self, ticket: Ticket) -> Path:
-        return self._folders.work(ticket.study_uid, ticket.revision, ticket.attempt)
-
-
-def _place(key: str) -> tuple[str, int, int]:
-    ticket = Ticket.from_key(key)
-    return ticket.study_uid, ticket.revision, ticket.attempt
+        return self._folders.work(*ticket.place)

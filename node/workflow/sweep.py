@@ -112,7 +112,6 @@ def _start(
         engine.start(key, job.next_try_s if job.next_try_s > now_s else None)
         return False
     # The engine is through with it, and yet the row is open.
-    place = (job.study_uid, job.revision, job.attempt)
     waits = lacked_room(key)
     reason = (
         "the disk of the database is full"
@@ -122,11 +121,11 @@ def _start(
     log.error("study %s revision %d: %s", job.study_uid, job.revision, reason)
     if job.attempt + 1 >= GIVE_UP_AFTER and not waits:
         return jobs.end_job(
-            index, *place, state=JobState.FAILED, verdict="", reason=reason, now_s=now_s
+            index, job.place, state=JobState.FAILED, verdict="", reason=reason, now_s=now_s
         )
     longest = LONGEST_DOUBLING if waits else GIVE_UP_AFTER
     again_s = now_s + FIRST_PAUSE_S * 2 ** min(job.attempt, longest)
-    jobs.repeat_job(index, *place, reason=reason, not_before_s=again_s, now_s=now_s)
+    jobs.repeat_job(index, job.place, reason=reason, not_before_s=again_s, now_s=now_s)
     return False
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from node.index.jobs import Place
+
 LANE = "study"
 FETCH_LANE = "fetch"
 LANES = (LANE, FETCH_LANE)
@@ -15,6 +17,11 @@ class Ticket:
     revision: int
     attempt: int
     lane: str = LANE
+
+    @property
+    def place(self) -> Place:
+        """Without the lane."""
+        return Place(self.study_uid, self.revision, self.attempt)
 
     @property
     def key(self) -> str:

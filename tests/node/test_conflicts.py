@@ -10,11 +10,11 @@ from node.index.conflicts import conflicts
 from node.index.holdings import snapshot, study_arrivals
 from node.index.jobs import freeze_and_add
 from node.index.tables import open_index
-from node.receive.draft import Draft
-from node.receive.intake import Announcement, Intake
+from node.receive.intake import Intake
 from node.receive.recover import recover
 from node.spool import Spool
-from tests.raw_sender import EXPLICIT_LITTLE, MR_IMAGE, mr_data_set
+from tests.raw_sender import mr_data_set
+from tests.receiving import take
 
 STUDY = "1.2.826.0.1.9"
 
@@ -31,15 +31,7 @@ class Bench:
 
     def send(self, size, *, study=STUDY, sender="SCANNER"):
         uid, data = mr_data_set(study, f"{STUDY}.1", 1, size)
-        announcement = Announcement(
-            sop_class_uid=MR_IMAGE,
-            sop_instance_uid=uid,
-            transfer_syntax_uid=EXPLICIT_LITTLE,
-            calling_ae=sender,
-        )
-        incoming = self.intake.begin(announcement, Draft())
-        incoming.add(memoryview(data))
-        return incoming.finish().status
+        return take(self.intake, uid, data, calling_ae=sender)
 
     def used(self, revision=9):
         """Sizes of the images that an analysis would get."""

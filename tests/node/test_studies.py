@@ -7,7 +7,7 @@ from node.cli import main
 from node.config import Storage
 from node.index import entry, jobs, ledger
 from node.index.arrivals import Arrival, record
-from node.index.jobs import JobState
+from node.index.jobs import JobState, Place
 from node.index.ledger import DeliveryState, Result
 from node.index.tables import open_index
 
@@ -54,9 +54,14 @@ def node(tmp_path):
 
 def fail(index, revision=1):
     jobs.freeze_and_add(index, STUDY, revision, 100.0)
-    jobs.begin_job(index, STUDY, revision, 0, 100.0)
+    jobs.begin_job(index, Place(STUDY, revision, 0), 100.0)
     jobs.end_job(
-        index, STUDY, revision, 0, state=JobState.FAILED, verdict="", reason="no heart", now_s=101.0
+        index,
+        Place(STUDY, revision, 0),
+        state=JobState.FAILED,
+        verdict="",
+        reason="no heart",
+        now_s=101.0,
     )
 
 
@@ -118,11 +123,11 @@ def test_what_failed_is_queued_again_under_a_new_attempt(node, capsys):
 def test_a_cancelled_job_is_no_longer_begun_nor_ended(node):
     index, studies = node
     jobs.freeze_and_add(index, STUDY, 1, 100.0)
-    assert jobs.begin_job(index, STUDY, 1, 0, 100.0)
+    assert jobs.begin_job(index, Place(STUDY, 1, 0), 100.0)
     studies("cancel", STUDY)
-    assert not jobs.begin_job(index, STUDY, 1, 0, 101.0)
+    assert not jobs.begin_job(index, Place(STUDY, 1, 0), 101.0)
     assert not jobs.end_job(
-        index, STUDY, 1, 0, state=JobState.DONE, verdict="analysed", reason="", now_s=102.0
+        index, Place(STUDY, 1, 0), state=JobState.DONE, verdict="analysed", reason="", now_s=102.0
     )
     assert jobs.find_job(index, STUDY, 1).state is JobState.CANCELLED
 

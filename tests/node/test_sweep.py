@@ -7,7 +7,7 @@ from node.deliver.rounds import Errand
 from node.engine import Progress, Work
 from node.index import jobs
 from node.index.clock import pull_in
-from node.index.jobs import JobState
+from node.index.jobs import JobState, Place
 from node.index.ledger import Consignment
 from node.index.tables import open_index
 from node.workflow import sweep
@@ -82,7 +82,7 @@ def test_without_room_nothing_begins_and_with_it_everything_does(index):
 
 def test_after_the_clock_is_set_back_nothing_waits_for_the_old_time(index):
     jobs.freeze_and_add(index, STUDY, 1, 1e9)
-    jobs.repeat_job(index, STUDY, 1, 0, reason="", not_before_s=1e9 + 60, now_s=1e9)
+    jobs.repeat_job(index, Place(STUDY, 1, 0), reason="", not_before_s=1e9 + 60, now_s=1e9)
     key, engine = f"study:{STUDY}:1:1", Engine()
     live = {key: waiting(not_before_s=1e9 + 60)}
     sweep.drive_jobs(index, engine, live, 1e9)
@@ -95,7 +95,7 @@ def test_after_the_clock_is_set_back_nothing_waits_for_the_old_time(index):
 def test_an_ordinary_pause_is_left_alone(index):
     jobs.freeze_and_add(index, STUDY, 1, 100.0)
     again_s = 100.0 + sweep.LONGEST_PAUSE_S
-    jobs.repeat_job(index, STUDY, 1, 0, reason="", not_before_s=again_s, now_s=100.0)
+    jobs.repeat_job(index, Place(STUDY, 1, 0), reason="", not_before_s=again_s, now_s=100.0)
     pull_in(index, jobs.JOB.c.next_try_s, 100.0, sweep.LONGEST_PAUSE_S)
     assert jobs.find_job(index, STUDY, 1).next_try_s == again_s
 
@@ -117,8 +117,8 @@ def test_work_that_ends_without_a_conclusion_is_repeated_with_growing_pauses_and
 
 def test_a_study_whose_archive_is_asked_is_driven_in_the_lane_for_that(index):
     jobs.freeze_and_add(index, STUDY, 1, 100.0)
-    jobs.begin_job(index, STUDY, 1, 0, 100.0)
-    assert jobs.await_partner(index, STUDY, 1, 0, 101.0)
+    jobs.begin_job(index, Place(STUDY, 1, 0), 100.0)
+    assert jobs.await_partner(index, Place(STUDY, 1, 0), 101.0)
     engine, key = Engine(), f"fetch:{STUDY}:1:0"
     engine.states[KEY] = Progress.FINISHED
     sweep.drive_jobs(index, engine, {}, 102.0)

@@ -8,11 +8,12 @@ import pytest
 
 from node.index.holdings import snapshot
 from node.receive.draft import Draft
-from node.receive.intake import Announcement, Intake
+from node.receive.intake import Intake
 from node.receive.part10 import read_file_header
 from node.receive.recover import recover
 from node.spool import BLOCK_BYTES, Spool
-from tests.raw_sender import EXPLICIT_LITTLE, MR_IMAGE, mr_data_set
+from tests.raw_sender import SUCCESS, mr_data_set
+from tests.receiving import take
 
 STUDY = "1.2.826.0.1.6"
 
@@ -28,18 +29,7 @@ def intake(storage, index):
 
 def keep(intake: Intake, draft: Draft, number: int, size_bytes: int, piece: int = 2**16) -> bytes:
     uid, data = mr_data_set(STUDY, f"{STUDY}.1", number, size_bytes)
-    incoming = intake.begin(
-        Announcement(
-            sop_class_uid=MR_IMAGE,
-            sop_instance_uid=uid,
-            transfer_syntax_uid=EXPLICIT_LITTLE,
-            calling_ae="SCANNER",
-        ),
-        draft,
-    )
-    for start in range(0, len(data), piece):
-        incoming.add(memoryview(data)[start : start + piece])
-    assert incoming.finish().status == 0
+    assert take(intake, uid, data, draft=draft, piece_bytes=piece) == SUCCESS
     return data
 
 

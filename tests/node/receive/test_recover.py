@@ -8,11 +8,12 @@ from node.config import Storage
 from node.errors import SpoolError
 from node.index.holdings import snapshot, study_arrivals
 from node.index.tables import open_index
-from node.receive.draft import Draft
-from node.receive.intake import Announcement, Intake
+from node.receive.intake import Intake
 from node.receive.part10 import Meta, file_header, read_file_header
 from node.receive.recover import recover
 from node.spool import Spool
+from tests.raw_sender import SUCCESS
+from tests.receiving import encoded, take
 
 
 @pytest.fixture
@@ -23,36 +24,18 @@ def spool(storage):
 
 
 @pytest.fixture
-def keep(spool, index, mr_instance, tmp_path):
+def keep(spool, index, mr_instance):
     """Keep one instance the usual way; return its data set."""
 
     def call(number: int) -> bytes:
-        dataset = mr_instance(number)
-        dataset.save_as(tmp_path / "sent.dcm", enforce_file_format=True)
-        with (tmp_path / "sent.dcm").open("rb") as stream:
-            read_file_header_of_any(stream)
-            data = stream.read()
+        image = mr_instance(number)
+        data = encoded(image)
         intake = Intake(spool, index)
-        incoming = intake.begin(
-            Announcement(
-                sop_class_uid=dataset.SOPClassUID,
-                sop_instance_uid=dataset.SOPInstanceUID,
-                transfer_syntax_uid=dataset.file_meta.TransferSyntaxUID,
-                calling_ae="SCANNER",
-            ),
-            Draft(),
-        )
-        incoming.add(memoryview(data))
-        assert incoming.finish().status == 0
+        assert take(intake, image.SOPInstanceUID, data) == SUCCESS
         intake.close()
         return data
 
     return call
-
-
-def read_file_header_of_any(stream) -> None:
-    start = stream.read(144)
-    stream.read(int.from_bytes(start[140:], "little"))
 
 
 def forget(index) -> list:
