@@ -1,7 +1,9 @@
 import json
 
+import torch
+
 from node.cli import main
-from node.weights import anatomy_network
+from node.weights import anatomy_network, packaged_weights, read_weights, write_weights
 from pipeline.training import examples
 
 
@@ -20,6 +22,29 @@ def test_training_goes_on_where_it_stopped_and_its_weights_are_those_of_the_netw
     assert "going on after step 1" in said
     assert (tmp_path / "segment.safetensors").read_bytes() != first
     anatomy_network(tmp_path / "segment.safetensors")
+
+
+def test_weights_are_taught_what_to_expect_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr("node.training._SHARD", 2)
+    monkeypatch.setattr("node.training.get_context", lambda _: None)
+    before = packaged_weights("segment")
+    older = {**before, "dice_of_signs": torch.ones(6)}  # as an earlier version wrote them
+    write_weights(older, tmp_path / "older.safetensors")
+    asked = ["train", "expectation", "--work", str(tmp_path), "--device", "cpu"]
+    given = ["--start-from", str(tmp_path / "older.safetensors"), "--examples", "20"]
+    assert main([*asked, *given]) == 0
+    after = read_weights(tmp_path / "expectation.safetensors")
+    changed = {name for name, value in before.items() if not torch.equal(after[name], value)}
+    assert changed == {"dice_of_signs"}
+    anatomy_network(tmp_path / "expectation.safetensors")
+
+
+def test_what_to_expect_is_not_learned_from_other_networks_nor_from_studies(tmp_path, capsys):
+    write_weights({"other": torch.ones(3)}, tmp_path / "other.safetensors")
+    asked = ["train", "expectation", "--work", str(tmp_path), "--device", "cpu"]
+    assert main([*asked, "--start-from", str(tmp_path / "other.safetensors")]) == 1
+    assert "another network's" in capsys.readouterr().err
+    assert main([*asked, "--studies", str(tmp_path)]) == 2
 
 
 def test_nonsense_numbers_are_a_usage_error(tmp_path):
@@ -42,10 +67,6 @@ def test_evaluation_scores_every_slice_of_a_held_out_phantom(capsys, monkeypatch
 
 
 def test_weights_of_another_network_are_refused(tmp_path, capsys):
-    import torch
-
-    from node.weights import write_weights
-
     write_weights({"other": torch.ones(3)}, tmp_path / "other.safetensors")
     assert (
         main(["evaluate", "--studies", "1", "--weights", str(tmp_path / "other.safetensors")]) == 1
