@@ -94,7 +94,7 @@ class Regions:
     lv_pool: BoolArray
     rv_pool: BoolArray
     wall_probability: FloatArray | None = None
-    """Of each pixel to be left ventricular myocardium, 0 to 1; None where the method gives none."""
+    """Of each pixel to be mostly left ventricular myocardium; None where the method gives none."""
     predicted_dice: float | None = None
     """Overlap of the myocardium with the truth that is to be expected; None: not known."""
     predicted_pool_dice: float | None = None

@@ -18,7 +18,7 @@ FLOW_COLOURS = "turbo"
 _MARGIN = 0.3
 """Shown beyond the heart's box on each side, as a share of its size: a wrong box must be seen."""
 _SLICES_A_PAGE = 4
-_DOUBTED = (0.2, 0.8)
+_DOUBTED = (0.1, 0.9)
 """Probabilities of the wall between which a pixel counts as doubtful."""
 _DOUBT = "#62d26f"
 _OUTLINES = (("myocardium", "#ff5a4f"), ("lv_pool", "#4fa3ff"), ("rv_pool", "#ffd24a"))
@@ -156,7 +156,7 @@ def _legend(figure: Figure) -> None:
         figure.text(0.905, 0.42 - 0.03 * number, name.replace("lv", "LV").replace("rv", "RV"),
                     color=colour, fontsize=9)  # fmt: skip
     figure.text(
-        0.905, 0.42 - 0.03 * len(names), "wall or not,\n20 to 80 %", color=_DOUBT, fontsize=9,
+        0.905, 0.42 - 0.03 * len(names), "wall or not,\n10 to 90 %", color=_DOUBT, fontsize=9,
         va="top",
     )  # fmt: skip
     figure.text(

@@ -148,5 +148,5 @@ def test_pixels_that_may_as_well_be_wall_as_not_are_tinted(case):
     assert tinted(lambda _: None) < 1e-3
     assert tinted(lambda regions: regions.myocardium.astype(float)) < 1e-3
     unsure = [tinted(lambda regions, doubt=doubt: np.where(regions.myocardium, doubt, 0.0))
-              for doubt in (0.1, 0.5, 0.75, 0.9)]  # fmt: skip
+              for doubt in (0.05, 0.5, 0.75, 0.95)]  # fmt: skip
     assert np.greater(unsure, 0.02).tolist() == [False, True, True, False]
