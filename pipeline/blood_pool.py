@@ -56,20 +56,22 @@ def pool_signal(
     frames: FloatArray,
     pool: BoolArray,
     least_enhancement: float = LEAST_ENHANCEMENT,
+    excess: float | None = None,
 ) -> PoolSignal | None:
     """Read the blood of `one` slice from its aligned frames [time, row, column].
 
-    `pool` is the mask of the left ventricular cavity [row, column]. None where it is too small or
-    no bolus passes through it.
+    `pool` is the mask of the left ventricular cavity [row, column], `excess` that of `noise_excess`
+    where the frames of `one` were moved and do not tell it. None where the pool is too small or no
+    bolus passes through it.
     """
     inner = core(pool)
     signal = frames[:, inner].astype(float)
     if signal.shape[1] < LEAST_PIXELS:
         return None
     pure = _purest(signal, np.argwhere(inner))
-    mean = mean_magnitude(
-        signal[:, pure], noise_level(signal), axis=1, excess=noise_excess(one.frames)
-    )
+    if excess is None:
+        excess = noise_excess(one.frames)
+    mean = mean_magnitude(signal[:, pure], noise_level(signal), axis=1, excess=excess)
     early = float(np.median(np.sort(mean)[: max(mean.size // 10, 3)]))
     if early <= 0.0 or mean.max() < least_enhancement * early:
         return None
@@ -92,8 +94,10 @@ def series_pool_signal(
 ) -> PoolSignal | None:
     """Read the blood from a separate input series, with the pool of the nearest main slice.
 
-    The series has its own grid and is not aligned: each of its pixels asks where it lies in the
-    main slice, and of those in the pool the brightest part is taken.
+    The series has its own grid: each of its pixels asks where it lies in the main slice, and of
+    those in the pool the brightest part is taken. Its frames were moved to hold the heart still,
+    which takes zeros and some noise away; what noise adds to magnitudes is that of the main slice,
+    which the same scanner made.
     """
     source = series.slice
     rows, columns = source.frames.shape[1:]
@@ -103,19 +107,18 @@ def series_pool_signal(
         regions.lv_pool.astype(float), np.moveaxis(pixels, -1, 0), order=1, cval=0.0
     )
     diluted = series.kind is InputKind.DUAL_BOLUS
-    return _largest_pool(
-        source, inside, LEAST_DILUTED_ENHANCEMENT if diluted else LEAST_ENHANCEMENT
-    )
+    least = LEAST_DILUTED_ENHANCEMENT if diluted else LEAST_ENHANCEMENT
+    return _largest_pool(source, inside, least, noise_excess(one.frames))
 
 
 def _largest_pool(
-    source: PerfusionSlice, inside: FloatArray, least_enhancement: float
+    source: PerfusionSlice, inside: FloatArray, least_enhancement: float, excess: float
 ) -> PoolSignal | None:
     """Pool with pixels fully inside where there are enough, else with those mostly inside."""
     for share in (0.95, 0.5):
         mask = inside >= share
         if np.count_nonzero(mask) >= LEAST_PIXELS:
-            return pool_signal(source, source.frames, mask, least_enhancement)
+            return pool_signal(source, source.frames, mask, least_enhancement, excess)
     return None
 
 

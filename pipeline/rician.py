@@ -22,6 +22,18 @@ ZEROS: Final = (0.2, 0.3, 0.45, 0.55, 0.61, 0.7, 0.79, 0.9)
 EXCESS_OF_ZEROS: Final = (2.0, 1.4, 0.8, 0.4, 0.0, -0.6, -1.5, -2.0)
 """By the share of zeros among magnitudes of noise; nearly the same for one coil image and two."""
 
+COILS_SPREAD: Final = (0.0307, 0.0604, 0.1164, 0.2146)
+COILS_SKEWNESS: Final = (0.184, 0.269, 0.406, 0.631)
+COILS_EXCESS: Final = (16.0, 8.0, 4.0, 2.0)
+"""Variance over power, skewness and excess of magnitudes of noise alone from 8, 4, 2 and 1 coil
+images combined by the root of the sum of squares (chi distributions)."""
+LEAST_SKEWNESS: Final = 0.65
+"""Of what noise alone has; magnitudes with signal beneath are less skewed for their spread."""
+FEW_ZEROS: Final = 0.01
+_OUTLIER: Final = 3.0
+LEAST_TOLD: Final = 12
+"""Frames that tell the spread of a pixel."""
+
 
 def noise_level(signal: FloatArray) -> float:
     """Measure the standard deviation of the noise in magnitudes [time, pixel] of a series.
@@ -39,9 +51,11 @@ def noise_level(signal: FloatArray) -> float:
 def noise_excess(frames: FloatArray) -> float:
     """Measure by how much noise raises the power of a magnitude, in variances of the noise.
 
-    It is 2 for one coil image. Scanners that subtract the noise floor lower it, some of them below
-    zero, and leave zeros where there is hardly any signal: the share of zeros among the darkest
-    pixels of the series [time, row, column] tells by how much.
+    It is 2 for one coil image, and 2 more for each further one in the root of a sum of squares,
+    whose noise is brighter but no more variable: the spread of the darkest pixels of the series
+    [time, row, column] tells. Scanners that subtract the noise floor lower it, some of them below
+    zero, and leave zeros where there is hardly any signal: their share among those pixels tells by
+    how much.
     """
     signal = frames.reshape(len(frames), -1)
     signal = signal[:, (signal > 0.0).any(axis=0)]
@@ -50,7 +64,26 @@ def noise_excess(frames: FloatArray) -> float:
     # chosen in every other frame and looked at in those between: chance must not choose
     power = (signal[::2].astype(float) ** 2).mean(axis=0)
     darkest = signal[1::2, power <= np.quantile(power, DARKEST_SHARE)]
-    return float(np.interp((darkest == 0.0).mean(), ZEROS, EXCESS_OF_ZEROS))
+    zeros = float((darkest == 0.0).mean())
+    if zeros < FEW_ZEROS and len(darkest) >= LEAST_TOLD:
+        return _excess_of_coils(darkest.astype(float))
+    return float(np.interp(zeros, ZEROS, EXCESS_OF_ZEROS))
+
+
+def _excess_of_coils(noise: FloatArray) -> float:
+    """Excess of magnitudes [time, pixel] if they are noise alone; else what is usual."""
+    relative = noise / np.maximum(noise.mean(axis=0), 1e-9) - 1.0
+    each = (relative**2).mean(axis=0)
+    still = relative[:, each <= _OUTLIER * np.median(each)]
+    n_frames = len(still)
+    variance = float((still**2).mean()) * n_frames / (n_frames - 1.0)
+    if variance == 0.0:
+        return USUAL_EXCESS
+    third = float((still**3).mean()) * n_frames**2 / ((n_frames - 1.0) * (n_frames - 2.0))
+    skewness, spread = third / variance**1.5, variance / (1.0 + variance)
+    if skewness < LEAST_SKEWNESS * np.interp(spread, COILS_SPREAD, COILS_SKEWNESS):
+        return USUAL_EXCESS
+    return 1.0 / float(np.interp(spread, COILS_SPREAD, 1.0 / np.array(COILS_EXCESS)))
 
 
 def mean_magnitude(

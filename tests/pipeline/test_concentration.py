@@ -32,6 +32,24 @@ def readout(sequence=SequenceKind.SPOILED_GRADIENT_ECHO, delay_s=0.06, pulses=20
     )
 
 
+GEOMETRY = SliceGeometry(
+    position_mm=(0.0, 0.0, 0.0),
+    column_direction=(1.0, 0.0, 0.0),
+    row_direction=(0.0, 1.0, 0.0),
+    spacing_mm=(2.0, 2.0),
+    thickness_mm=10.0,
+)
+PHYSICS = Physics(
+    field_strength_t=3.0,
+    readout=readout(),
+    r1_relaxivity_l_mmol_s=4.5,
+    r2_star_relaxivity_l_mmol_s=20.0,
+    t1_blood_s=1.66,
+    t1_myocardium_s=1.22,
+    haematocrit=0.42,
+)
+
+
 @pytest.mark.parametrize(
     "used",
     [readout(), readout(delay_s=0.005, pulses=10, degrees=5), readout(SequenceKind.BALANCED_SSFP)],
@@ -79,28 +97,45 @@ def test_tissue_pixel_without_signal_before_the_bolus_is_nan_and_others_are_not(
     frames = np.full((12, 2, 2), 50.0)
     frames[6:] = 90.0
     frames[:, 0, 0] = 0.0
-    one = PerfusionSlice(
-        frames=frames,
-        time_s=time_s,
-        geometry=SliceGeometry(
-            position_mm=(0.0, 0.0, 0.0),
-            column_direction=(1.0, 0.0, 0.0),
-            row_direction=(0.0, 1.0, 0.0),
-            spacing_mm=(2.0, 2.0),
-            thickness_mm=10.0,
-        ),
-    )
-    physics = Physics(
-        field_strength_t=3.0,
-        readout=readout(),
-        r1_relaxivity_l_mmol_s=4.5,
-        r2_star_relaxivity_l_mmol_s=20.0,
-        t1_blood_s=1.66,
-        t1_myocardium_s=1.22,
-        haematocrit=0.42,
-    )
+    one = PerfusionSlice(frames=frames, time_s=time_s, geometry=GEOMETRY)
     mask = np.ones((2, 2), dtype=bool)
-    curves = concentration.tissue_curves(frames, mask, one, physics, arrival_s=5.5)
+    curves = concentration.tissue_curves(frames, mask, one, PHYSICS, arrival_s=5.5)
     assert np.isnan(curves[0]).all()
     np.testing.assert_allclose(curves[1:, :5], 0.0, atol=1e-5)
     assert (curves[1:, 6:] > 0.1).all()
+
+
+def noisy_wall(*, coils, signal_to_noise, sensitivity=1.0, n_dark=5):
+    """A ring of wall in air, some dark frames and some with contrast agent; with its truth."""
+    rng = np.random.default_rng(3)
+    rows, columns = np.indices((64, 64))
+    radius = np.hypot(rows - 32, columns - 32)
+    mask = (radius >= 14) & (radius < 21)
+    medium, time_s = signal_model.myocardium(PHYSICS), np.arange(40.0)
+    truth = np.where(time_s < n_dark + 1.5, 0.0, 0.8)
+    signal = signal_model.magnitude(truth, PHYSICS.readout, medium)
+    noise = float(signal[0]) / signal_to_noise
+    clean = np.zeros((40, 64, 64))
+    clean[:, mask] = signal[:, None] * np.broadcast_to(sensitivity, mask.shape)[mask]
+    parts = noise * rng.standard_normal((2 * coils, *clean.shape))
+    parts[0] += clean
+    frames = np.sqrt((parts**2).sum(axis=0))
+    one = PerfusionSlice(frames=frames, time_s=time_s, geometry=GEOMETRY)
+    found = concentration.tissue_curves(frames, mask, one, PHYSICS, arrival_s=n_dark + 1.0)
+    return found[:, time_s > n_dark + 1.5], mask
+
+
+@pytest.mark.parametrize("coils", [1, 2, 4])
+def test_few_dark_frames_at_four_times_the_noise_give_no_more_contrast_agent_than_there_is(coils):
+    found, _ = noisy_wall(coils=coils, signal_to_noise=4.0)
+    assert np.mean(found) == pytest.approx(0.8, rel=0.05)
+    assert np.std(found.mean(axis=1)) < 0.15 * 0.8
+
+
+def test_pixels_that_truly_differ_keep_their_own_baseline_where_noise_is_low():
+    rows, columns = np.indices((64, 64))
+    found, mask = noisy_wall(
+        coils=1, signal_to_noise=40.0, sensitivity=np.where((rows + columns) % 2 == 0, 1.0, 2.0)
+    )
+    even = ((rows + columns) % 2 == 0)[mask]
+    np.testing.assert_allclose([found[even].mean(), found[~even].mean()], [0.8, 0.8], rtol=0.03)
