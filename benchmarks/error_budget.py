@@ -2,9 +2,9 @@
 
 Run from the repository: ``python -m benchmarks.error_budget --input dual-sequence``.
 Each line gives one thing more as it truly is: first nothing, then scanner and body (efficiency of
-the saturation pulse, flip angle, T1, relaxivities), then what an earlier injection left, then the
-input function, then the outlines. What remains in the last line is the kinetic model, the motion
-and the baseline of the wall.
+the saturation pulse, flip angle, T1, relaxivities), then what an earlier injection left in blood,
+then the input function, then the outlines. What remains in the last line is the kinetic model, the
+motion and the baseline of the wall.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from pipeline.outline import Anatomy, outline_slices
 from pipeline.phantom import PhantomSettings, PhantomStudy, simulate
 from pipeline.phantom.truth import FirstPassTruth, SliceTruth
 from pipeline.quantify import quantify
-from pipeline.residual import SHARE_OF_BLOOD, Baseline, Residual, measure_baseline, residual
+from pipeline.residual import Baseline, Residual, measure_baseline, residual
 from pipeline.result import InputFunction, Regions
 from pipeline.scale_evidence import two_readouts
 from pipeline.study import BoolArray, FirstPass, FloatArray, Readout
@@ -107,10 +107,11 @@ def measured(seed: int, passes: list[Pass], given: Sequence[str]) -> list[Measur
 
 
 def _left(one: Pass, native: Baseline, given: Sequence[str]) -> Residual:
+    """Find what is left; of the wall nothing else is known, because its volumes are its own."""
+    found = residual(_baseline(one), native, one.first_pass.physics)
     if "residual" in given:
-        blood = one.truth.residual_mmol_l
-        return Residual(blood_mmol_l=blood, myocardium_mmol_l=SHARE_OF_BLOOD * blood)
-    return residual(_baseline(one), native, one.first_pass.physics)
+        return replace(found, blood_mmol_l=one.truth.residual_mmol_l)
+    return found
 
 
 def _quantified(
@@ -208,7 +209,8 @@ def _truly_outlined(one: Pass) -> list[Anatomy]:
 
 def _moved(mask: BoolArray, anatomy: Anatomy, truth: SliceTruth) -> BoolArray:
     apart_mm = (
-        truth.displacement_mm[anatomy.peak_lv_frame] - truth.displacement_mm[truth.reference_frame]
+        truth.displacement_mm[anatomy.aligned.reference_frame]
+        - truth.displacement_mm[truth.reference_frame]
     )
     shift = np.rint(apart_mm / np.asarray(anatomy.source.geometry.spacing_mm)).astype(int)
     moved: BoolArray = np.roll(mask, (int(shift[0]), int(shift[1])), axis=(0, 1))
