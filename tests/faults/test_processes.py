@@ -1,4 +1,4 @@
-"""The whole node under kill -9, late images: kept, and one set of results.
+"""The whole node under kill -9, late images and many studies: kept, and one set of results.
 
 PERFUSION_KILLS sets how often each process is killed.
 """
@@ -90,6 +90,28 @@ def test_a_late_image_during_the_analysis_gives_one_set_with_all_images(make_nod
     wait_for(lambda: len(pacs.stored) == 3, "three results")
     assert set(pacs.comments.values()) == {"11 images"}
     assert node.said("revision 1: superseded")
+
+
+def test_20_studies_interleaved_over_16_associations_give_20_sets_of_results(forked_node, pacs):
+    node = forked_node
+    node.environment["ANALYSIS_SECONDS"] = "0.1"
+    node.start().wait_until_ready()
+    studies = [study_of(IMAGES, seed=f"interleaved {number}") for number in range(20)]
+    images = [study[number] for number in range(IMAGES) for study in studies]
+    random.Random(4).shuffle(images)  # noqa: S311  the same order in every run
+    scanners = [
+        threading.Thread(target=send, args=(node.port, images[first::16])) for first in range(16)
+    ]
+    for scanner in scanners:
+        scanner.start()
+    for scanner in scanners:
+        scanner.join()
+    wait_for(lambda: len(pacs.stored) >= 3 * 20, "all results", timeout_s=300)
+    assert node.stop() == 0
+    assert len(pacs.stored) == 3 * 20
+    assert set(pacs.stored.values()) == set(pacs.offered.values()) == {1}
+    assert set(pacs.comments.values()) == {f"{IMAGES} images"}
+    assert kept(node) == IMAGES * 20
 
 
 def kept(node) -> int:
