@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from node.config import Audit, Storage, Tls
-from node.disk import flush
+from node.disk import flush, make_folder
 from node.tls import client_context
 
 LOGGER = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class AuditTrail:
         self._node = Party(ae_title)
         self._folder = storage.directory / "audit"
         self._outgoing = self._folder / "outgoing"
-        self._outgoing.mkdir(parents=True, exist_ok=True)
+        make_folder(self._outgoing)
         self._lock = threading.Lock()
         self._alerted_s: dict[tuple[Party, str], float] = {}
         self._unwritten: deque[_Message] = deque(maxlen=_MOST_UNWRITTEN)
@@ -220,8 +220,9 @@ class AuditTrail:
             flush(part)
             part.rename(part.with_suffix(".msg"))
             flush(self._outgoing)
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(self._folder / "audit.log", flags, 0o640)
+        log = self._folder / "audit.log"
+        is_new = not log.exists()
+        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
             content = f"{self._after_torn}{message.text}\n".encode()
             # One write: lines of several processes do not mix.
@@ -230,6 +231,8 @@ class AuditTrail:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._after_torn = ""
             os.fdatasync(descriptor)
+            if is_new:
+                flush(self._folder)
         finally:
             os.close(descriptor)
 

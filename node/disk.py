@@ -15,6 +15,16 @@ def flush(path: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents, each name brought to the disk; may be repeated."""
+    if folder.is_dir():
+        return
+    if folder.parent != folder:
+        make_folder(folder.parent)
+    folder.mkdir(mode=0o750, exist_ok=True)
+    flush(folder.parent)
+
+
 def save_whole(dataset: Dataset, path: Path) -> None:
     """Write an object, which has its name only when it is complete and on disk.
 

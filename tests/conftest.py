@@ -13,6 +13,7 @@ pytest_plugins = (
     "tests.certificates",
     "tests.node.orthanc",
     "tests.postgresql",
+    "tests.power",
     "tests.serving",
     "tests.workbench",
 )

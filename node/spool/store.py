@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from node.config import Storage
+from node.disk import flush, make_folder
 from node.errors import SpoolError
 from node.spool.file import Folder, SpoolFile
 
@@ -27,9 +28,9 @@ class Spool:
     def __init__(self, root: Path) -> None:
         self.root = root
         try:
-            _make_folder(root / "instances")
+            make_folder(root / "instances")
             for folder in (root.parent.parent, root.parent, root):
-                _flush_folder(folder)  # whoever made them may not have
+                flush(folder)  # whoever made them may not have
             self._root = _open_folder(root)
             self._identity = _identity(os.fstat(self._root))
         except OSError as error:
@@ -134,7 +135,7 @@ class Spool:
         day = f"{datetime.now(UTC):%Y-%m-%d}"
         if day not in self._days:
             path = self.root / "instances" / day
-            _make_folder(path)
+            make_folder(path)
             self._days[day] = Folder(day, _open_folder(path))
         return self._days[day]
 
@@ -148,7 +149,7 @@ class Spool:
             self.path(relative).unlink(missing_ok=True)
         for folder in {self.path(relative).parent for relative in files}:
             if folder.is_dir():
-                _flush_folder(folder)
+                flush(folder)
 
     def free_bytes(self) -> int:
         """Return how much an ordinary user may still write.
@@ -200,24 +201,6 @@ class Spool:
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder and its parents, each entry flushed."""
-    if folder.is_dir():
-        return
-    if folder.parent != folder:
-        _make_folder(folder.parent)
-    folder.mkdir(mode=0o750, exist_ok=True)
-    _flush_folder(folder.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = _open_folder(folder)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _open_folder(folder: Path) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from node.config import Storage
-from node.disk import flush
+from node.disk import flush, make_folder
 from node.identity import shrink_to_identity
 
 _OUTCOME = "outcome.json"
@@ -36,7 +36,7 @@ class Folders:
         """
         name = _name(study_uid, revision, attempt)
         kept = self.results / name
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(kept.parent)
         outcome = {**said, "folder": name}
         if made.is_dir():
             (made / _OUTCOME).write_text(json.dumps(outcome))

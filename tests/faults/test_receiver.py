@@ -7,7 +7,6 @@ import hashlib
 import os
 import random
 import shutil
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -146,50 +145,15 @@ def kept_while_running(storage: Path) -> dict[str, str]:
     return {row.sop_instance_uid: row.sha256 for row in rows}
 
 
-@pytest.fixture(scope="session")
-def powercut(tmp_path_factory):
-    """The preloaded library that keeps only what was flushed."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler: install Debian's gcc")
-    library = tmp_path_factory.mktemp("powercut") / "powercut.so"
-    source = Path(__file__).parent / "powercut.c"
-    subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-o", library, source, "-ldl"], check=True
-    )
-    return library
-
-
 @pytest.fixture
-def shadow(tmp_path, receiver, powercut):
-    """Run the receiver with only its flushed writes kept; gives the folder that keeps them."""
-    folder = tmp_path / "shadow"
-    (folder / "files").mkdir(parents=True)
-    (folder / "folders").mkdir()
-    receiver.environment = {
-        **os.environ,
-        "LD_PRELOAD": str(powercut),
-        "POWERCUT_SHADOW": str(folder),
-    }
-    return folder
-
-
-def after_power_cut(shadow: Path, inode: int, target: Path) -> None:
-    """Rebuild a folder as a disk would show it: flushed names, flushed contents."""
-    target.mkdir()
-    listing = shadow / "folders" / str(inode)
-    for line in listing.read_text().splitlines() if listing.exists() else []:
-        number, kind, name = line.split(" ", 2)
-        if kind == "d":
-            after_power_cut(shadow, int(number), target / name)
-        elif (shadow / "files" / number).exists():
-            shutil.copyfile(shadow / "files" / number, target / name)
-        else:
-            (target / name).touch()  # a name without flushed content
+def cut(receiver, power):
+    """Run the receiver with only its flushed writes kept."""
+    receiver.environment = power.environment
+    return power
 
 
 @pytest.mark.parametrize("answers", [1, 30, 90])
-def test_a_power_cut_takes_nothing_that_was_acknowledged(receiver, shadow, tmp_path, answers):
+def test_a_power_cut_takes_nothing_that_was_acknowledged(receiver, cut, tmp_path, answers):
     instances = [mr_data_set(STUDY, f"{STUDY}.1", number, 20_000) for number in range(400)]
     receiver.start()
     scanners = [Scanner(receiver, instances[part::4]) for part in range(4)]
@@ -202,8 +166,7 @@ def test_a_power_cut_takes_nothing_that_was_acknowledged(receiver, shadow, tmp_p
     for scanner in scanners:
         scanner.waiting.clear()
         scanner.join(30)
-    disk = tmp_path / "disk"
-    after_power_cut(shadow, tmp_path.stat().st_ino, disk)
+    disk = cut.disk_of(tmp_path)
     storage = Storage(directory=disk / "state")
     index, spool = open_index(storage), Spool.open(storage)
     recover(spool, index)
@@ -212,25 +175,6 @@ def test_a_power_cut_takes_nothing_that_was_acknowledged(receiver, shadow, tmp_p
     held = kept(storage.directory)
     assert acknowledged.items() <= held.items()
     assert held.items() <= {uid: digest(data) for uid, data in instances}.items()
-
-
-def test_the_power_cut_does_take_what_was_not_flushed(shadow, powercut, tmp_path):
-    code = (
-        "import os\n"
-        "for name, flush in (('kept', True), ('lost', False)):\n"
-        "    with open(name, 'w') as file:\n"
-        "        file.write('content'); file.flush()\n"
-        "        flush and os.fsync(file.fileno())\n"
-        "folder = os.open('.', os.O_RDONLY); os.fsync(folder)\n"
-        "open('unnamed', 'w').close()\n"
-    )
-    (tmp_path / "work").mkdir()
-    environment = {**os.environ, "LD_PRELOAD": str(powercut), "POWERCUT_SHADOW": str(shadow)}
-    subprocess.run(["python3", "-c", code], cwd=tmp_path / "work", env=environment, check=True)
-    after_power_cut(shadow, (tmp_path / "work").stat().st_ino, tmp_path / "disk")
-    assert (tmp_path / "disk" / "kept").read_text() == "content"
-    assert (tmp_path / "disk" / "lost").read_text() == ""
-    assert not (tmp_path / "disk" / "unnamed").exists()
 
 
 def test_a_disk_that_is_really_full_refuses_and_keeps_what_it_took(tmp_path, own_disk):
