@@ -16,6 +16,10 @@ USUAL_EXCESS: Final = 2.0
 PARTS: Final = 3
 LEAST_FRAMES: Final = 3
 MOVED: Final = 1.5
+"""Noise without any signal scatters so much less than noise beneath one."""
+MOVED_BRIGHT: Final = 1.2
+GAUSSIAN: Final = 2.5
+"""Signal over scatter above which magnitudes scatter as the noise does, to a few percent."""
 DARKEST_SHARE: Final = 0.05
 
 ZEROS: Final = (0.2, 0.3, 0.45, 0.55, 0.61, 0.7, 0.79, 0.9)
@@ -38,14 +42,20 @@ LEAST_TOLD: Final = 12
 def noise_level(signal: FloatArray) -> float:
     """Measure the standard deviation of the noise in magnitudes [time, pixel] of a series.
 
-    From second differences in time late in the series, which see noise and little enhancement, and
-    where the signal is bright enough for the noise to be Gaussian; where the heart moves, bright
-    frames change by far more than noise, and the quietest part of the series is taken.
+    From second differences in time, which see noise and little enhancement, late in the series,
+    where the signal is bright enough for the noise to be Gaussian. Where the heart moves, bright
+    frames change by more than noise; then the quietest of those thirds of the series is taken in
+    which the signal is well above the noise, so that it is Gaussian there, too.
     """
     bends = np.abs(np.diff(signal.astype(float), n=2, axis=0)) / (0.6745 * np.sqrt(6.0))
-    parts = np.array_split(bends, min(PARTS, max(len(bends) // LEAST_FRAMES, 1)))
-    levels = [float(np.median(part)) for part in parts]
-    return levels[-1] if levels[-1] <= MOVED * min(levels) else min(levels)
+    n_parts = min(PARTS, max(len(bends) // LEAST_FRAMES, 1))
+    levels = np.array([np.median(part) for part in np.array_split(bends, n_parts)])
+    means = np.array([np.median(part) for part in np.array_split(signal[1:-1], n_parts)])
+    last, least = float(levels[-1]), float(levels.min())
+    if last > MOVED * least:
+        return least
+    quietest = float(levels.min(where=means >= GAUSSIAN * levels, initial=last))
+    return quietest if last > MOVED_BRIGHT * quietest else last
 
 
 def noise_excess(frames: FloatArray) -> float:

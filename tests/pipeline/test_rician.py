@@ -66,3 +66,15 @@ def test_signal_in_the_darkest_pixels_is_not_taken_for_the_noise_of_more_coils(b
     """It spreads as little as the noise of many, but evenly to both sides."""
     frames = magnitudes(np.full((40, 60, 60), beneath))
     assert noise_excess(frames) == pytest.approx(2.0, rel=0.35)
+
+
+def test_bright_frames_that_change_a_little_more_than_noise_do_not_hide_what_the_dark_ones_tell():
+    signal = np.where(np.arange(60)[:, None] < 20, 5.0, 30.0) * np.ones((60, 400))
+    rng = np.random.default_rng(2)
+    moved = np.where(signal > 10.0, 0.9 * rng.standard_normal(signal.shape), 0.0)
+    assert noise_level(magnitudes(signal + moved)) == pytest.approx(1.0, rel=0.15)
+
+
+def test_dark_frames_without_signal_do_not_pass_for_little_noise():
+    signal = np.where(np.arange(60)[:, None] < 20, 0.0, 30.0) * np.ones((60, 400))
+    assert noise_level(magnitudes(signal)) == pytest.approx(1.0, rel=0.05)
