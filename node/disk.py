@@ -2,8 +2,10 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pydicom.dataset import Dataset
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset  # every command reads this file, few need an object
 
 
 def flush(path: Path) -> None:
@@ -25,7 +27,7 @@ def make_folder(folder: Path) -> None:
     flush(folder.parent)
 
 
-def save_whole(dataset: Dataset, path: Path) -> None:
+def save_whole(dataset: "Dataset", path: Path) -> None:
     """Write an object, which has its name only when it is complete and on disk.
 
     The name itself is durable when the folder is flushed.
