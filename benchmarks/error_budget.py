@@ -5,6 +5,10 @@ Each line gives one thing more as it truly is: first nothing, then scanner and b
 the saturation pulse, flip angle, T1, relaxivities), then what an earlier injection left in blood,
 then the input function, then the outlines. What remains in the last line is the kinetic model, the
 motion and the baseline of the wall.
+
+Before them a line for each first pass: the area under the first pass of the input function that was
+found over the true one, and its highest concentration. A relaxivity that is not that of the
+literature counts in neither, because flow does not depend on it.
 """
 
 import argparse
@@ -123,6 +127,10 @@ def _quantified(
     given: Sequence[str],
 ) -> Measured:
     arterial = _arterial(one, left.blood_mmol_l, shared)
+    if len(given) == 1:
+        area, peak = input_over_truth(one, arterial)
+        label = one.truth.label
+        print(f"{seed} {label:7} input function over truth: area {area:.2f}, peak {peak:.2f}")
     if "input" in given:
         arterial = _true_input(one.truth.input_function)
     _, segments = quantify(
@@ -157,6 +165,18 @@ def _arterial(
         residual_mmol_l=residual_mmol_l,
         shared=shared,
     )
+
+
+def input_over_truth(one: Pass, found: InputFunction) -> tuple[float, float]:
+    """Area under the first pass and peak of the input function that was found, over the true."""
+    truth = one.truth.input_function
+    seen_as = (
+        one.truth.physics.r1_relaxivity_l_mmol_s / one.first_pass.physics.r1_relaxivity_l_mmol_s
+    )
+    inside = (truth.time_s >= truth.arrival_s) & (truth.time_s <= truth.first_pass_end_s)
+    true = seen_as * truth.concentration_mmol_l[inside]
+    here = np.interp(truth.time_s[inside], found.time_s, found.concentration_mmol_l)
+    return float(here.mean() / true.mean()), float(here.max() / true.max())
 
 
 def _true_input(truth: InputFunction) -> InputFunction:
