@@ -4,11 +4,13 @@ Slow (a browser without a graphics card): it runs by `make viewer-check`, which 
 """
 
 import colorsys
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from pydicom.uid import SecondaryCaptureImageStorage
-from scipy.ndimage import binary_erosion, map_coordinates
+from scipy.ndimage import binary_erosion, gaussian_filter, map_coordinates
 
 from node.config import Analysis, Results
 from node.dicom_phantom import study_datasets
@@ -35,10 +37,21 @@ def phantom_case(tmp_path_factory):
     for number, dataset in enumerate(study_datasets(phantom, "siemens")):
         dataset.save_as(folder / f"{number}.dcm", enforce_file_format=True)
     read = read_study(sorted(folder.iterdir()), Analysis())
-    result = true_result(read.study, phantom)
+    result = with_soft_walls(true_result(read.study, phantom))
     kinds = ("reference", "segmentation", "parametric-map", "mbf-mr", "pictures", "report")
     objects = encode_results(result, read, Results(objects=kinds), version="0", settings="none")
     return result, objects
+
+
+def with_soft_walls(result):
+    """The same result, unsure of the wall's edges."""
+
+    def unsure(one):
+        probability = gaussian_filter(one.regions.myocardium.astype(float), 0.7)
+        return replace(one, regions=replace(one.regions, wall_probability=probability))
+
+    passes = [replace(one, slices=tuple(map(unsure, one.slices))) for one in result.first_passes]
+    return replace(result, first_passes=tuple(passes))
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +134,51 @@ def test_grey_values_of_the_flow_map_read_back_to_flow(phantom_case, stress_slic
     assert worst < 0.05
     assert segments_seen == set(range(1, 17))
     viewer.save("viewer-flow")
+
+
+def test_the_probability_of_the_wall_is_drawn_in_colours_that_follow_it(
+    phantom_case, stress_slices, open_viewer
+):
+    viewer = open_viewer(phantom_case[1])
+    viewer.open_series("Reference stress RESEARCH")
+    viewer.open_series("LV wall stress [probability] RESEARCH")
+    viewer.click_if_there("Yes")
+    wait_for_colour(viewer)
+    viewer.save("viewer-wall")
+    shown = set()
+    for steps in (0, 1, -1, -1):  # it opens in the middle
+        viewer.scroll(steps)
+        viewer.page.wait_for_timeout(6000)  # the overlay follows the image
+        picture = viewer.settle()
+        # With an overlay of this kind the viewer writes another slice's number: go by the shape.
+        index, seen, overlap = max(
+            (drawn_as(picture, one, number) for number, one in enumerate(stress_slices)),
+            key=lambda found: found[-1],
+        )
+        probability = stress_slices[index].regions.wall_probability
+        hues = [hue(np.median(seen[(probability > low) & (probability < high)], axis=0))
+                for low, high in ((0.2, 0.4), (0.55, 0.75), (0.95, 1.1))]  # fmt: skip
+        print(f"slice {index}: IoU {overlap:.2f}, hues {np.round(hues)}")  # noqa: T201  `make viewer-check` shows it
+        assert overlap > 0.85
+        assert hues == sorted(hues, reverse=True)  # from blue by green to red
+        assert hues[0] - hues[-1] > 90
+        shown.add(index)
+    assert shown == set(range(len(stress_slices)))
+
+
+def drawn_as(picture, one, number: int):
+    """Compare what is coloured with the wall of a slice: its number, what is seen, the overlap."""
+    seen, covered = at_pixel_centres(picture, one.sectors.shape, one.geometry.spacing_mm)
+    coloured = (np.ptp(seen, axis=-1) > 60) & ~covered
+    wall = one.regions.wall_probability > 0.15
+    return number, seen, np.sum(coloured & wall) / np.sum(coloured | wall)
+
+
+def wait_for_colour(viewer: Viewer, timeout_s: float = 60.0) -> None:
+    """Wait for an overlay, which comes after the image that it lies on."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline and not (np.ptp(viewer.picture(), axis=-1) > 100).any():
+        viewer.page.wait_for_timeout(500)
 
 
 def test_pages_are_shown_as_they_were_drawn(phantom_case, open_viewer):
