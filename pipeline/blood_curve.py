@@ -9,6 +9,7 @@ import numpy as np
 from pipeline import concentration, signal_model
 from pipeline.blood_pool import PoolSignal
 from pipeline.bolus import find_landmarks, rise
+from pipeline.errors import NoInputFunctionError
 from pipeline.study import BoolArray, FloatArray, Physics, Readout
 
 SIGNAL_ERROR: Final = 0.025
@@ -38,6 +39,20 @@ class BloodCurve:
 def arrival_s(pool: PoolSignal) -> float:
     """When the bolus reaches a pool [s]."""
     return find_landmarks(pool.time_s, rise(pool.signal)).arrival_s
+
+
+def with_foot(pool: PoolSignal | None) -> PoolSignal | None:
+    """Return a pool in which the bolus is seen to arrive; None where it is bright from the start.
+
+    Without a dark beginning its signal has no baseline; others of the same blood may have one.
+    """
+    if pool is None:
+        return None
+    try:
+        arrival_s(pool)
+    except NoInputFunctionError:
+        return None
+    return pool
 
 
 def baseline(pool: PoolSignal) -> float:

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from scipy.optimize import least_squares
 
-from pipeline.blood_curve import BloodCurve, averaged, blood_curve, combined
+from pipeline.blood_curve import BloodCurve, averaged, blood_curve, combined, with_foot
 from pipeline.blood_pool import PoolSignal, pool_signal, series_pool_signal
 from pipeline.bolus import PEAK_PER_DOSE, PEAK_SPREAD, Landmarks, find_landmarks
 from pipeline.errors import NoInputFunctionError
@@ -98,7 +98,7 @@ def _pools(
     physics, found = first_pass.physics, []
     everything = zip(first_pass.slices, aligned_frames, regions, strict=True)
     for number, (one, frames, masks) in enumerate(everything, start=1):
-        pool = pool_signal(one, frames, masks.lv_pool)
+        pool = with_foot(pool_signal(one, frames, masks.lv_pool))
         if pool is not None:
             curve = blood_curve(
                 pool,
@@ -148,7 +148,7 @@ def _separate(
             pool=both.second,
             spread=spread,
         )
-    pool = series_pool_signal(series, first_pass.slices[0], regions[0])
+    pool = with_foot(series_pool_signal(series, first_pass.slices[0], regions[0]))
     if pool is None:
         return None
     curve = blood_curve(

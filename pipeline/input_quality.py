@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from pipeline.result import Finding, InputFunction, Severity
-from pipeline.study import State
+from pipeline.study import InputSeries, State
 from pipeline.units import SECONDS_PER_MINUTE
 
 LEAST_PEAK_MMOL_L: Final = 1.0
@@ -64,6 +64,20 @@ def input_findings(input_function: InputFunction) -> list[Finding]:
             )
         )
     return findings
+
+
+def series_findings(series: InputSeries | None, input_function: InputFunction) -> list[Finding]:
+    """Say that a series made for the input function was of no use."""
+    if series is None or series.kind.value in input_function.source:
+        return []
+    return [
+        Finding(
+            code="input-series-unused",
+            severity=Severity.WARNING,
+            sentence=f"The {series.kind.value} series shows no passage of contrast agent through "
+            f"the left ventricle: the input function is that of the {input_function.source}.",
+        )
+    ]
 
 
 def peak_findings(dose_mmol_kg: float | None, input_function: InputFunction) -> list[Finding]:

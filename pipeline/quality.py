@@ -10,6 +10,7 @@ from pipeline.input_quality import (
     order_findings,
     output_findings,
     peak_findings,
+    series_findings,
 )
 from pipeline.passage import pulmonary_transit_s
 from pipeline.result import (
@@ -47,6 +48,7 @@ def first_pass_findings(
     """Everything that is to be checked of one first pass."""
     return (
         *input_findings(input_function),
+        *series_findings(first_pass.input_series, input_function),
         *peak_findings(first_pass.physics.dose_mmol_kg, input_function),
         *output_findings(first_pass.physics.dose_mmol_kg, first_pass.state, input_function),
         *order_findings(

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from pipeline import signal_model
-from pipeline.blood_curve import baseline, baseline_end, blood_curve
+from pipeline.blood_curve import baseline, baseline_end, blood_curve, with_foot
 from pipeline.blood_pool import PoolSignal, core, pool_signal, series_pool_signal
 from pipeline.bolus import PEAK_PER_DOSE, PEAK_SPREAD
 from pipeline.calibration.unknowns import Draw, applied, readout_as
@@ -17,7 +17,15 @@ from pipeline.result import Regions
 from pipeline.rician import mean_magnitude, noise_excess, noise_level
 from pipeline.scale_evidence import TwoReadouts
 from pipeline.signal_model import Medium
-from pipeline.study import FirstPass, FloatArray, InputKind, PerfusionSlice, Physics, Readout
+from pipeline.study import (
+    FirstPass,
+    FloatArray,
+    InputKind,
+    InputSeries,
+    PerfusionSlice,
+    Physics,
+    Readout,
+)
 
 REGION_ERROR: Final = 0.05
 """Relative error of the mean signal of a region before the bolus, in each slice."""
@@ -73,7 +81,7 @@ def look(
     """Measure what can tell about scanner and body; None where no blood is found."""
     pools, wall, blood_density, wall_density = [], [], [], []
     for one, frames, masks in zip(first_pass.slices, aligned_frames, regions, strict=True):
-        pool = pool_signal(one, frames, masks.lv_pool)
+        pool = with_foot(pool_signal(one, frames, masks.lv_pool))
         if pool is None:
             continue
         before = baseline(pool)
@@ -93,10 +101,14 @@ def look(
         blood_density=np.array(blood_density),
         wall_density=np.array(wall_density),
         density_readout=first_pass.slices[0].proton_density_readout,
-        second=None
-        if series is None
-        else series_pool_signal(series, first_pass.slices[0], regions[0]),
+        second=None if series is None else _second(series, first_pass.slices[0], regions[0]),
     )
+
+
+def _second(series: InputSeries, one: PerfusionSlice, masks: Regions) -> PoolSignal | None:
+    """Blood in a series of its own; the foot of a short readout may be lost in noise."""
+    pool = series_pool_signal(series, one, masks)
+    return with_foot(pool) if series.kind is InputKind.DUAL_BOLUS else pool
 
 
 def judge(seen: Seen, first_pass: FirstPass, truth: Draw) -> Verdict:

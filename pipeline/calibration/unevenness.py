@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from pipeline import signal_model
-from pipeline.blood_curve import baseline_end
+from pipeline.blood_curve import baseline_end, with_foot
 from pipeline.blood_pool import core, pool_signal
 from pipeline.result import Regions
 from pipeline.rician import mean_magnitude, noise_excess, noise_level
@@ -59,7 +59,7 @@ def left_slope(
     precision, total = np.full(2, usual**-2.0), np.zeros(2)
     sensitivity = _sensitivity(first_pass.physics)
     for one, frames, masks in zip(first_pass.slices, aligned_frames, regions, strict=True):
-        pool = pool_signal(one, frames, masks.lv_pool)
+        pool = with_foot(pool_signal(one, frames, masks.lv_pool))
         if pool is None:
             continue
         found = _gradient(one, frames, masks, baseline_end(pool))

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from pipeline.bolus import find_landmarks, rise
+from pipeline.calibration import calibrate
 from pipeline.errors import NoInputFunctionError
 from pipeline.input_function import input_function
+from pipeline.input_quality import series_findings
 from pipeline.result import Regions
 from pipeline.study import InputKind
 from tests.kinetic_truth import blood_curve
@@ -133,6 +135,36 @@ def test_dropouts_after_the_peak_of_a_diluted_bolus_leave_its_foot_where_it_is()
 def test_a_pool_without_bolus_gives_no_input_function():
     with pytest.raises(NoInputFunctionError):
         found_in(first_pass_of(LONG, slice_of(LONG, np.zeros_like(TIME_S))))
+
+
+def test_a_diluted_bolus_that_is_bright_from_the_start_leaves_the_main_one_to_itself():
+    """And says so; the first pass does not fail for it."""
+    truth = blood_curve(TIME_S, peak_mmol_l=3.0)
+    late = np.exp(-TIME_S / 20.0)  # its series began when the bolus had come
+    first_pass = first_pass_of(
+        readout(),
+        slice_of(readout(), truth),
+        second=(readout(), slice_of(readout(), late)),
+        kind=InputKind.DUAL_BOLUS,
+        ratio=10.0,
+    )
+    found = found_in(first_pass)
+    assert found.source == "LV pool of slice 1"
+    assert found.concentration_mmol_l.max() == pytest.approx(3.0, rel=0.03)
+    assert [one.code for one in series_findings(first_pass.input_series, found)] == [
+        "input-series-unused"
+    ]
+    assert calibrate(first_pass, [first_pass.slices[0].frames], [REGIONS]) is not None
+    without = first_pass_of(readout(), first_pass.slices[0])
+    assert series_findings(without.input_series, found) == []
+
+
+def test_a_slice_that_is_bright_from_the_start_does_not_spoil_the_others():
+    one = slice_of(readout(), blood_curve(TIME_S, peak_mmol_l=3.0))
+    late = slice_of(readout(), 3.0 * np.exp(-TIME_S / 20.0))
+    first_pass = replace(first_pass_of(readout(), one), slices=(late, one))
+    found = input_function(first_pass, [late.frames, one.frames], [REGIONS] * 2)
+    assert found.source == "LV pool of slice 2"
 
 
 def test_a_pool_of_a_few_pixels_gives_no_input_function():
