@@ -8,10 +8,12 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
+from node.config import Storage
 from node.errors import SpoolError
 from node.index.arrivals import Arrival, Outcome
 from node.index.holdings import known_files, snapshot
 from node.index.recorder import Recorder
+from node.index.tables import open_index
 from node.receive.commit import Committer, RefusedValueError
 from node.receive.recover import recover
 from node.spool import Spool, SpoolFile
@@ -229,3 +231,18 @@ def test_a_file_that_the_index_refuses_does_not_keep_the_receiver_from_starting(
     assert (found.recorded, found.unreadable) == (2, 1)
     assert len(list(spool.placed())) == 3  # a later version may take it
     spool.close()
+
+
+@pytest.mark.parametrize("values", [{"modality": "M\0"}, {"expected_images": 2**40}])
+def test_a_server_that_refuses_a_value_is_understood_and_goes_on(
+    postgresql, spool, tmp_path, values
+):
+    server = open_index(Storage(directory=tmp_path, database_url=postgresql))
+    committer = Committer(spool, server)
+    with pytest.raises(RefusedValueError):
+        committer.commit(*sealed(spool, GUILTY, **values))
+    assert committer.commit(*sealed(spool, INNOCENT[0])) is Outcome.NEW
+    assert set(spool.placed()) == known_files(server)
+    assert len(known_files(server)) == 1
+    committer.close()
+    server.dispose()
