@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install check format test demo peers viewer-check clean
+.PHONY: help install check format test demo peers compiler viewer-check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,7 +31,10 @@ format: $(STAMP) ## format and mend what can be mended
 peers: ## real peers for demo and tests, where they may be installed (root and apt)
 	@bash .ci/peers.sh
 
-test: $(STAMP) peers check ## everything: checks and the whole suite
+compiler: ## what simulates power cuts is compiled
+	@command -v cc >/dev/null || bash .ci/apt.sh gcc libc6-dev || echo "Simulated power cuts are skipped."
+
+test: $(STAMP) peers compiler check ## everything: checks and the whole suite
 	$(BIN)/python -m pytest
 
 demo: $(STAMP) peers ## the whole loop on this machine, with pictures in demo-output/

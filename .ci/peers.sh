@@ -6,6 +6,7 @@ missing=()
 command -v storescu >/dev/null || missing+=(dcmtk)
 command -v Orthanc >/dev/null || missing+=(orthanc)
 command -v dciodvfy >/dev/null || missing+=(dicom3tools)
+command -v ip >/dev/null || missing+=(iproute2)  # two hosts on one machine
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] && exit 0
 bash "$(dirname "$0")/apt.sh" "${missing[@]}" || echo "What needs ${missing[*]} is skipped."

@@ -54,7 +54,7 @@ def network():
 @pytest.fixture
 def program():
     """Find a program of Debian's packages by name, or skip and say which package has it."""
-    packages = {"dciodvfy": "dicom3tools", "Orthanc": "orthanc"}
+    packages = {"dciodvfy": "dicom3tools", "Orthanc": "orthanc", "ip": "iproute2"}
 
     def find(name: str) -> str:
         found = shutil.which(name)

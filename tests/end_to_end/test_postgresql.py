@@ -134,13 +134,14 @@ def test_the_lock_of_a_living_worker_is_not_to_be_had_and_that_of_a_dead_one_is(
 
 
 @pytest.fixture
-def two_hosts():
+def two_hosts(program):
     """Two network namespaces with a cable between them; skips where that is not allowed."""
+    program("ip")
     names = [f"pn{os.getpid()}{letter}" for letter in "ab"]
     with ExitStack() as stack:
         for name in names:
             if subprocess.run(["ip", "netns", "add", name], check=False).returncode != 0:
-                pytest.skip("no network namespaces: not root, or iproute2 absent")
+                pytest.skip("no network namespaces: not root")
             stack.callback(subprocess.run, ["ip", "netns", "delete", name], check=True)
         link = ["ip", "-n", names[0], "link", "add", "cable", "type", "veth"]
         subprocess.run([*link, "peer", "name", "cable", "netns", names[1]], check=True)
