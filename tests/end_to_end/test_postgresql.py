@@ -143,6 +143,8 @@ def two_hosts(program):
             if subprocess.run(["ip", "netns", "add", name], check=False).returncode != 0:
                 pytest.skip("no network namespaces: not root")
             stack.callback(subprocess.run, ["ip", "netns", "delete", name], check=True)
+            if subprocess.run(["ip", "-n", name, "link"], check=False).returncode != 0:
+                pytest.skip("network namespaces cannot be entered: in a chroot, perhaps")
         link = ["ip", "-n", names[0], "link", "add", "cable", "type", "veth"]
         subprocess.run([*link, "peer", "name", "cable", "netns", names[1]], check=True)
         for number, name in enumerate(names, start=1):
