@@ -64,6 +64,13 @@ def index(storage):
 
 
 @pytest.fixture
+def spool(storage):
+    opened = Spool.open(storage)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
 def receiver(storage, index) -> Callable[..., Scp]:
     """Start receivers with the given settings; they are stopped at the end of the test."""
     started: list[tuple[Scp, Intake, Spool]] = []

@@ -26,13 +26,6 @@ CANNOT_UNDERSTAND = 0xC000
 
 
 @pytest.fixture
-def spool(storage):
-    opened = Spool.open(storage)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def committer(spool, index):
     made = Committer(spool, index)
     yield made

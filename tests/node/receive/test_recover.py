@@ -17,13 +17,6 @@ from tests.receiving import encoded, take
 
 
 @pytest.fixture
-def spool(storage):
-    opened = Spool.open(storage)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def keep(spool, index, mr_instance):
     """Keep one instance the usual way; return its data set."""
 
