@@ -50,29 +50,28 @@ def align(
     The frames on their own grid. Where alignment does not make the frames agree better than doing
     nothing, they come back as they were, with method ``none``.
     """
-    return align_together([frames], [time_s], [box], [reference_frame], spacing_mm)[0]
+    return align_together([frames], [time_s], [box], reference_frame, spacing_mm)[0]
 
 
 def align_together(
     frames: Sequence[FloatArray],
     time_s: Sequence[FloatArray],
     boxes: Sequence[Box],
-    reference_frames: Sequence[int],
+    reference_frame: int,
     spacing_mm: tuple[float, float],
 ) -> tuple[AlignedSeries, ...]:
-    """Align several slices in one batch; see `align`.
+    """Align slices of the same beats to one of them, each helped by the others; see `align`.
 
-    All have the same number of frames and the same matrix. Those of the same beats help each other
-    if they have the same reference frame.
+    All have the same number of frames and the same matrix.
     """
     source = torch.from_numpy(np.stack(frames).astype(np.float32))
     times = torch.from_numpy(np.stack(time_s).astype(np.float64))
     with one_thread():
         canvas = prepare(source, boxes, spacing_mm, LARGEST_DISPLACEMENT_MM)
-        motion = _find(canvas, times, reference_frames, spacing_mm)
+        motion = _find(canvas, times, reference_frame, spacing_mm)
         return tuple(
-            _result(source[number], motion, number, boxes[number], reference, spacing_mm)
-            for number, reference in enumerate(reference_frames)
+            _result(source[number], motion, number, box, reference_frame, spacing_mm)
+            for number, box in enumerate(boxes)
         )
 
 
@@ -172,11 +171,11 @@ class _Motion:
 def _find(
     canvas: Canvas,
     time_s: Tensor,
-    reference_frames: Sequence[int],
+    reference_frame: int,
     spacing_mm: tuple[float, float],
 ) -> _Motion:
     """Rigid step, non-rigid step, each kept only where it helps."""
-    shift = _best_translations(canvas, time_s, reference_frames)
+    shift = _best_translations(canvas, time_s, reference_frame)
     still, rigid = agreement(canvas, torch.zeros_like(shift)), agreement(canvas, shift)
     moved = is_better(still, rigid)
     shift = torch.where(moved[:, None, None], shift, 0.0)
@@ -195,16 +194,17 @@ def _find(
     return _Motion(canvas=canvas, shift=shift, field=field, moved=moved, bent=bent, usable=good)
 
 
-def _best_translations(canvas: Canvas, time_s: Tensor, reference_frames: Sequence[int]) -> Tensor:
-    """Search with many neighbours, and with few; keep these where slices clearly agree more."""
+def _best_translations(canvas: Canvas, time_s: Tensor, reference_frame: int) -> Tensor:
+    """Search with many neighbours, and with few; keep these where frames clearly agree more.
+
+    For all slices alike, which breathe alike and go astray alike.
+    """
     many, few = (
-        refine(canvas, track(canvas, time_s, reference_frames, count), reference_frames)
+        refine(canvas, track(canvas, time_s, reference_frame, count), reference_frame)
         for count in NEIGHBOURS
     )
-    gain = (agreement(canvas, few) - agreement(canvas, many)).mean(dim=1)
-    if len(set(reference_frames)) == 1:  # they breathe alike and go astray alike
-        gain = gain.mean().expand_as(gain)
-    return torch.where((gain > CLEAR_GAIN)[:, None, None], few, many)
+    gain = (agreement(canvas, few) - agreement(canvas, many)).mean()
+    return few if gain > CLEAR_GAIN else many
 
 
 def _bend(amplitude: Tensor, per_mode: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """The rigid step: one translation a frame, found against the mean edges of the other frames."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -31,51 +30,45 @@ LONGEST_STEP_PIXELS = 0.7
 SMALLEST_STEP_PIXELS = 0.01
 
 
-def track(
-    canvas: Canvas, time_s: Tensor, reference_frames: Sequence[int], neighbours: int
-) -> Tensor:
+def track(canvas: Canvas, time_s: Tensor, reference_frame: int, neighbours: int) -> Tensor:
     """Find each frame's translation by full search, from the reference frame outwards in time.
 
-    No start value, so no wrong local optimum near it. Slices with the same reference frame are
-    displaced alike: what others show of a dark frame says where to look in a slice that shows
-    little.
+    No start value, so no wrong local optimum near it. The slices are displaced alike: what others
+    show of a dark frame says where to look in a slice that shows little.
 
     Parameters
     ----------
     canvas
-        Edges of all slices.
+        Edges of slices that show the same beats.
     time_s
         [slice, time].
-    reference_frames
-        One for each slice.
+    reference_frame
+        Of all slices.
     neighbours
         One of `NEIGHBOURS`.
 
     Returns
     -------
-    [slice, time, (row, column)] in pixels, zero at the reference frames.
+    [slice, time, (row, column)] in pixels, zero at the reference frame.
     """
     n_slices, n_frames = canvas.edges.shape[:2]
-    every = torch.arange(n_slices, device=canvas.edges.device)
+    every = torch.arange(n_slices, device=canvas.edges.device)[:, None]
     shift = canvas.edges.new_zeros(n_slices, n_frames, 2)
     spectra = torch.fft.rfft2(canvas.edges)
     energy = _energy(canvas)
     aligned = canvas.unit(canvas.moved(shift))
-    order = [_outwards(n_frames, reference) for reference in reference_frames]
-    alike = len(set(reference_frames)) == 1
-    for step in range(1, n_frames):
-        seen = torch.tensor([frames[:step] for frames in order], device=every.device)
-        now = torch.tensor([frames[step] for frames in order], device=every.device)
-        distance = (time_s.gather(1, seen) - time_s[every, now][:, None]).abs()
-        nearest = seen.gather(1, distance.argsort(dim=1, stable=True)[:, :neighbours])
-        template = canvas.unit(aligned[every[:, None], nearest].mean(1)[:, None])[:, 0]
-        found = _correlate(canvas, template * canvas.weight[:, None], spectra[every, now])
-        likely = _likelihood(canvas, found, energy[every, now])
-        if alike:
-            likely = likely + _by_others(likely, canvas.spacing_mm)
-        shift[every, now] = _highest(likely + _expected(canvas, likely))
-        here = replace(canvas, edges=canvas.edges[every, now][:, None])
-        aligned[every, now] = here.unit(here.moved(shift[every, now][:, None]))[:, 0]
+    order = _outwards(n_frames, reference_frame)
+    for step, now in enumerate(order[1:], start=1):
+        seen = torch.tensor(order[:step], device=every.device)
+        distance = (time_s[:, seen] - time_s[:, now, None]).abs()
+        nearest = seen[distance.argsort(dim=1, stable=True)[:, :neighbours]]
+        template = canvas.unit(aligned[every, nearest].mean(1)[:, None])[:, 0]
+        found = _correlate(canvas, template * canvas.weight[:, None], spectra[:, now])
+        likely = _likelihood(canvas, found, energy[:, now])
+        likely = likely + _by_others(likely, canvas.spacing_mm)
+        shift[:, now] = _highest(likely + _expected(canvas, likely))
+        here = replace(canvas, edges=canvas.edges[:, now, None])
+        aligned[:, now] = here.unit(here.moved(shift[:, now, None]))[:, 0]
     return shift
 
 
@@ -102,15 +95,13 @@ def place(canvas: Canvas, template: Tensor) -> Tensor:
     return best.reshape(n_slices, n_frames, 2)
 
 
-def refine(canvas: Canvas, shift: Tensor, reference_frames: Sequence[int]) -> Tensor:
+def refine(canvas: Canvas, shift: Tensor, reference_frame: int) -> Tensor:
     """Improve all translations together, below the pixel (Gauss-Newton towards the mean edges).
 
     Returns
     -------
-    [slice, time, (row, column)] in pixels, zero at the reference frames.
+    [slice, time, (row, column)] in pixels, zero at the reference frame.
     """
-    every = torch.arange(shift.shape[0], device=shift.device)
-    fixed = torch.tensor(reference_frames, device=shift.device)
     limit = shift.new_tensor(canvas.margin)
     every_frame = torch.ones(shift.shape[:2], dtype=torch.bool, device=shift.device)
     for _ in range(ITERATIONS):
@@ -119,7 +110,7 @@ def refine(canvas: Canvas, shift: Tensor, reference_frames: Sequence[int]) -> Te
         step = _step(canvas, seen)
         step = step.clamp(-LONGEST_STEP_PIXELS, LONGEST_STEP_PIXELS)
         shift = shift + step
-        shift = shift - shift[every, fixed][:, None]
+        shift = shift - shift[:, reference_frame, None]
         shift = torch.minimum(torch.maximum(shift, -limit), limit)
         if step.abs().max() < SMALLEST_STEP_PIXELS:
             break

@@ -43,7 +43,7 @@ def align_near_peak(
     peak = sorted(peak_frames)[len(peak_frames) // 2]
 
     def to(reference: int) -> tuple[AlignedSeries, ...]:
-        return align_together(frames, time_s, boxes, [reference] * len(frames), spacing_mm)
+        return align_together(frames, time_s, boxes, reference, spacing_mm)
 
     aligned = to(peak)
     places = np.stack([one.bulk_displacement_mm for one in aligned])

@@ -9,7 +9,7 @@ from pipeline.motion.accept import SMALLEST_JACOBIAN, agreement, bends_well, jac
 from pipeline.motion.bulk import NEIGHBOURS, refine, track
 from pipeline.motion.edges import Canvas, prepare
 from pipeline.motion.warp import displace
-from pipeline.result import AlignedSeries, Box
+from pipeline.result import AlignedSeries
 from tests.pipeline.moving_heart import (
     BOX,
     CENTRE,
@@ -191,27 +191,6 @@ def test_a_heart_that_only_shifts_is_hardly_bent(breathing_heart, breathing_resu
     assert np.linalg.norm(bent - truth, axis=1).mean() < 0.3
 
 
-def test_slices_with_reference_frames_of_their_own_come_out_as_alone(
-    breathing_heart, breathing_result
-):
-    other = simulate_heart(breathing(40, amplitude_pixels=5), seed=1)
-    other_box = Box(row_start=30, row_stop=80, column_start=26, column_stop=80)
-    own_reference = other.reference_frame + 1
-    together = align_together(
-        [breathing_heart.frames, other.frames],
-        [breathing_heart.time_s, other.time_s],
-        [BOX, other_box],
-        [breathing_heart.reference_frame, own_reference],
-        SPACING_MM,
-    )
-    alone = align(other.frames, other.time_s, other_box, own_reference, SPACING_MM)
-    for batched, single in zip(together, (breathing_result, alone), strict=True):
-        assert batched.method == single.method
-        assert np.allclose(
-            batched.bulk_displacement_mm, single.bulk_displacement_mm, atol=0.02 * SPACING_MM[0]
-        )
-
-
 _HARDLY_SEEN = 0.3
 
 
@@ -249,7 +228,7 @@ def test_slices_that_show_the_heart_help_one_that_hardly_does():
         [noisy.frames, clear.frames, clear.frames],
         [noisy.time_s, clear.time_s, clear.time_s],
         [BOX] * 3,
-        [reference] * 3,
+        reference,
         SPACING_MM,
     )[0]
     assert worst_mm(alone) > 15
@@ -300,6 +279,6 @@ def test_deformations_that_fold_are_refused():
 def rigid_step(heart: MovingHeart) -> tuple[Canvas, torch.Tensor]:
     source = torch.from_numpy(heart.frames.astype(np.float32))[None]
     canvas = prepare(source, [BOX], SPACING_MM, reach_mm=30.0)
-    reference = [heart.reference_frame]
+    reference = heart.reference_frame
     shift = track(canvas, torch.from_numpy(heart.time_s)[None], reference, NEIGHBOURS[0])
     return canvas, refine(canvas, shift, reference)
