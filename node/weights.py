@@ -27,7 +27,10 @@ def anatomy_network(path: Path | None = None) -> AnatomyNetwork:
     try:
         return AnatomyNetwork(weights)
     except RuntimeError as error:
-        raise WeightsError("the weights are not those of the segmentation network") from error
+        raise WeightsError(
+            "the weights are not those of the segmentation network; if an earlier version trained "
+            "them, `perfusion-node train expectation --start-from` brings them up to date"
+        ) from error
 
 
 def packaged_weights(name: str) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 
 from node.errors import UsageError, WeightsError
@@ -95,8 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
     learner = Learner(settings, device)
     checkpoint = arguments.work / f"{arguments.stage}.checkpoint.pt"
     if checkpoint.exists():
-        learner.resume(torch.load(checkpoint, map_location=device, weights_only=True))
-        print(f"going on after step {learner.step}")
+        _resume(learner, checkpoint, device)
     elif own or arguments.start_from is not None:
         _start(learner, arguments)
     learn(learner, batches, steps, arguments.every, checkpoint)
@@ -121,11 +121,25 @@ def _given(arguments: argparse.Namespace) -> "dict[str, torch.Tensor]":
     return packaged_weights("segment") if given is None else read_weights(given)
 
 
+def _resume(learner: "Learner", checkpoint: Path, device: "torch.device") -> None:
+    import torch
+
+    try:
+        learner.resume(torch.load(checkpoint, map_location=device, weights_only=True))
+    except (RuntimeError, LookupError, EOFError, UnpicklingError) as error:
+        raise WeightsError(
+            f"{checkpoint.name} is damaged or of another version's network: choose another --work"
+        ) from error
+    print(f"going on after step {learner.step}")
+
+
 def _start(learner: "Learner", arguments: argparse.Namespace) -> None:
     try:
         learner.start_from(_given(arguments))
     except RuntimeError as error:
-        raise WeightsError(_FOREIGN) from error
+        raise WeightsError(
+            f"{_FOREIGN}; if an earlier version trained them, `train expectation` comes first"
+        ) from error
 
 
 def _expecting(

@@ -90,7 +90,8 @@ class Session:
             except ssl.SSLWantWriteError:
                 select.select([], [stream], [], max(0.0, deadline_s - time.monotonic()))
             except ssl.SSLError as error:
-                self._alert(Party("", self.address), reason := f"no TLS ({_tls_reason(error)})")
+                reason = f"no TLS ({_tls_reason(error)})"
+                self._audit.security_alert(Party("", self.address), reason)
                 raise wire.PeerGoneError(reason) from error
             except OSError as error:
                 raise wire.PeerGoneError("no TLS handshake (the connection broke)") from error
@@ -114,7 +115,7 @@ class Session:
         if refusal is not None:
             LOGGER.warning("%s %s: rejected: %s", self.address, peer.calling_ae, refusal.reason)
             if refusal.is_security_matter:
-                self._alert(Party(peer.calling_ae, peer.address), refusal.reason)
+                self._audit.security_alert(Party(peer.calling_ae, peer.address), refusal.reason)
             connection.send(negotiation.reject(refusal))
             self._hear_out()
             return
@@ -150,9 +151,6 @@ class Session:
             self._audit.instances_received(
                 Party(peer.calling_ae, peer.address), study_uid, counts, refused=tally.refused
             )
-
-    def _alert(self, party: Party, reason: str) -> None:
-        self._audit.security_alert(party, reason)
 
     def _abort(self, connection: wire.Connection, error: wire.PeerError) -> None:
         reason = 0 if self._interrupted else error.abort_reason

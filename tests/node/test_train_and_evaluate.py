@@ -1,5 +1,6 @@
 import json
 
+import pytest
 import torch
 
 from node.cli import main
@@ -22,6 +23,24 @@ def test_training_goes_on_where_it_stopped_and_its_weights_are_those_of_the_netw
     assert "going on after step 1" in said
     assert (tmp_path / "segment.safetensors").read_bytes() != first
     anatomy_network(tmp_path / "segment.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"torn", {"step": 3}, {"step": 3, "network": {}}])
+def test_a_checkpoint_that_cannot_be_gone_on_from_is_left_and_said(
+    content, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("node.training._SHARD", 2)
+    monkeypatch.setattr("node.training.get_context", lambda _: None)
+    checkpoint = tmp_path / "segment.checkpoint.pt"
+    if isinstance(content, bytes):
+        checkpoint.write_bytes(content)
+    else:
+        torch.save(content, checkpoint)
+    before = checkpoint.read_bytes()
+    asked = ["train", "segment", "--work", str(tmp_path), "--examples", "2", "--device", "cpu"]
+    assert main([*asked, "--steps", "4"]) == 1
+    assert "choose another --work" in capsys.readouterr().err
+    assert checkpoint.read_bytes() == before
 
 
 def test_weights_are_taught_what_to_expect_and_nothing_else(tmp_path, monkeypatch):
