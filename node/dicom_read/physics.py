@@ -23,6 +23,9 @@ _LONGEST_READOUT_TR_MS = 20.0
 """A longer RepetitionTime is the time between slices or beats, not between readout pulses."""
 _LONGEST_TE_MS = 10.0
 _LARGEST_FLIP_DEG = 180.0
+_SMALL_FLIP_DEG = 6.0
+"""Proton-density frames are taken with about 5 degrees (Kellman 2017), and so are short readouts of
+the blood."""
 _LONGEST_SATURATION_MS = 1000.0
 _MOST_LINES = 1024.0
 
@@ -270,23 +273,19 @@ def _up_to(most: float, value: float | None) -> float | None:
     return value if value is not None and 0 < value <= most else None
 
 
-def has_density_angle(header: Header, config: Analysis) -> bool:
-    """Whether the configuration tells the flip angle of proton-density frames."""
-    return _protocol(header, config).proton_density_flip_angle_deg is not None
-
-
 def proton_density_readout(header: Header, readout: Readout, config: Analysis) -> Readout | None:
     """Return the readout of proton-density frames: no saturation, and their own flip angle.
 
     The configured angle goes first. None where there is none and the header gives the flip angle of
     the other frames: scanners that play a smaller one for these frames often do not say so, and a
-    wrong one would scale every concentration.
+    wrong one would scale every concentration. Where the other frames have a small one already, as
+    in the short readout of the blood, there is nothing to keep silent about.
     """
     configured = _protocol(header, config).proton_density_flip_angle_deg
     flip_deg = configured or _up_to(_LARGEST_FLIP_DEG, header.number("FlipAngle"))
-    told = flip_deg is not None and not math.isclose(
-        math.radians(flip_deg), readout.flip_angle_rad, rel_tol=1e-6
-    )
-    if flip_deg is None or not (configured or told):
+    if flip_deg is None:
+        return None
+    told = not math.isclose(math.radians(flip_deg), readout.flip_angle_rad, rel_tol=1e-6)
+    if not (configured or told or flip_deg <= _SMALL_FLIP_DEG):
         return None
     return replace(readout, flip_angle_rad=math.radians(flip_deg), saturation_delay_s=math.inf)

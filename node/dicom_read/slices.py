@@ -8,7 +8,7 @@ from node.config import Analysis
 from node.dicom_read.frames import Frame
 from node.dicom_read.instances import Aside
 from node.dicom_read.passes import are_enough
-from node.dicom_read.physics import has_density_angle, proton_density_readout
+from node.dicom_read.physics import proton_density_readout
 from node.dicom_read.pixels import bright_start, read_signal
 from node.dicom_read.sources import PixelDataError, SliceSource
 from node.dicom_read.tracks import Track
@@ -31,7 +31,8 @@ class SliceReader:
         good, images = self._readable(track.frames)
         leading = bright_start(images)
         unsaturated = track.proton_density
-        if leading and not unsaturated and has_density_angle(track.first.header, self._config):
+        known = proton_density_readout(track.first.header, readout, self._config) is not None
+        if leading and not unsaturated and known:
             unsaturated = tuple(track.frames[i] for i in good[:leading])
         elif leading:
             self._note(

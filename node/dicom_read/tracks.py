@@ -8,6 +8,7 @@ import numpy as np
 from node.dicom_read.frames import Frame
 from node.dicom_read.geometry import same_place
 from node.dicom_read.instances import Aside
+from node.dicom_read.physics import saturation_time_ms
 from node.dicom_read.recognise import is_input_series, is_motion_compensated, is_proton_density
 from node.dicom_read.runs import Run
 from pipeline.study import FloatArray
@@ -128,14 +129,23 @@ def _same_grid(one: Frame, other: Frame) -> bool:
     return same_place(one, other) and (one.rows, one.columns) == (other.rows, other.columns)
 
 
+def _is_saturated(frame: Frame) -> bool:
+    return saturation_time_ms(frame.header)[0] is not None
+
+
 def _parted(track: Track) -> Track:
-    """Part leading frames whose header says that they are proton-density weighted."""
+    """Part leading frames whose header says that they are proton-density weighted.
+
+    By a word, a lower flip angle, or no time since saturation where the last frame has one.
+    """
+    saturated = _is_saturated(track.frames[-1])
     flips = [frame.header.number("FlipAngle") for frame in track.frames]
     usual = float(np.median([flip for flip in flips if flip is not None] or [0.0]))
     count = 0
     for frame, flip in zip(track.frames, flips, strict=True):
         lower = flip is not None and flip < _LOW_FLIP * usual
-        if not (lower or is_proton_density(frame)):
+        unsaturated = saturated and not _is_saturated(frame)
+        if not (lower or unsaturated or is_proton_density(frame)):
             break
         count += 1
     if not 0 < count <= _MOST_PROTON_DENSITY_FRAMES:

@@ -31,6 +31,9 @@ class PhantomSettings:
     """Whether proton-density weighted frames come first."""
     input_kind: InputKind | None = None
     """A separate input function series; None: none (this one is never drawn)."""
+    input_proton_density: bool | None = None
+    """Whether proton-density weighted frames come first in a dual-sequence series, too; None: in
+    most studies whose slices have them."""
     exact_physics: bool = False
     """Whether the study knows body and scanner as they are, not as header and literature say."""
     fields: bool = False

@@ -51,6 +51,8 @@ class Exam:
     """Of each label on the grid of times of `blood` [mmol/L], [label, time]."""
     scale: float
     """Stored value over signal."""
+    density_rng: Generator | None = None
+    """For the proton-density frames of a dual-sequence series; None: it has none."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,6 +83,20 @@ class _Scene:
         )
         return images * np.float32(self.exam.scale), regions
 
+    def with_proton_density(
+        self, rng: Generator, one: PerfusionSlice, readout: Readout, told: Readout
+    ) -> PerfusionSlice:
+        """Add proton-density frames: `readout` without saturation, of which the header has `told`.
+
+        Each is taken to begin in equilibrium.
+        """
+        quiet = proton_density_readout(readout)
+        signals = _signals(self.exam, self.movement.time_s[:_N_PROTON_DENSITY], quiet)
+        density, _ = self.series(rng, quiet, signals)
+        return replace(
+            one, proton_density=density, proton_density_readout=proton_density_readout(told)
+        )
+
 
 def take_slice(rng: Generator, exam: Exam, position: int) -> tuple[PerfusionSlice, SliceTruth]:
     """Take one short axis slice."""
@@ -103,11 +119,7 @@ def take_slice(rng: Generator, exam: Exam, position: int) -> tuple[PerfusionSlic
         geometry=_geometry(exam, position, matrix, patient.spacing_mm),
     )
     if patient.proton_density:
-        quiet = proton_density_readout(patient.physics.readout)
-        signals = _signals(exam, scene.movement.time_s[:_N_PROTON_DENSITY], quiet)
-        density, _ = scene.series(rng, quiet, signals)
-        told = proton_density_readout(patient.nominal.readout)
-        one = replace(one, proton_density=density, proton_density_readout=told)
+        one = scene.with_proton_density(rng, one, patient.physics.readout, patient.nominal.readout)
     return one, known
 
 
@@ -122,14 +134,18 @@ def take_input_series(rng: Generator, exam: Exam, kind: InputKind) -> InputSerie
     scene = _scene(rng, exam, 0, matrix, spacing_mm)
     readout = input_readout(patient.physics.readout, kind)
     frames, _ = scene.series(rng, readout, _signals(exam, scene.movement.time_s, readout))
+    one = PerfusionSlice(
+        frames=frames,
+        time_s=scene.movement.time_s,
+        geometry=_geometry(exam, 0, matrix, spacing_mm),
+    )
+    told = input_readout(patient.nominal.readout, kind)
+    if kind is InputKind.DUAL_SEQUENCE and exam.density_rng is not None:
+        one = scene.with_proton_density(exam.density_rng, one, readout, told)
     return InputSeries(
         kind=kind,
-        slice=PerfusionSlice(
-            frames=frames,
-            time_s=scene.movement.time_s,
-            geometry=_geometry(exam, 0, matrix, spacing_mm),
-        ),
-        readout=input_readout(patient.nominal.readout, kind),
+        slice=one,
+        readout=told,
         dose_ratio=DUAL_BOLUS_RATIO if kind is InputKind.DUAL_BOLUS else 1.0,
     )
 

@@ -19,6 +19,9 @@ from pipeline.result import InputFunction
 from pipeline.study import FirstPass, FloatArray, InputKind, InputSeries, PerfusionStudy, State
 
 BETWEEN_INJECTIONS_S = 900.0
+_INPUT_DENSITY_SHARE = 0.85
+"""Of the scanners that take proton-density frames of the slices take them of the blood, too."""
+_INPUT_DENSITY = 0x1D  # names the stream of draws
 _SECOND_SHARE = {State.REST: 0.3, State.STRESS: 0.7}
 """How often a state that is simulated alone comes after the other one's injection."""
 
@@ -38,11 +41,12 @@ def simulate(seed: int, settings: PhantomSettings | None = None) -> PhantomStudy
     patient = draw_patient(rng, settings)
     scanner = draw_scanner(rng, settings.contrast_to_noise)
     scale = float(np.exp(rng.normal(np.log(1500.0), 0.6)))
+    density_rng = _input_density(seed, patient, settings)
     order = list(settings.states)
     if patient.stress_first:
         order.reverse()
     passes = {
-        state: _first_pass(rng, patient, settings, scanner, state, scale, number)
+        state: _first_pass(rng, patient, settings, scanner, state, scale, number, density_rng)
         for number, state in enumerate(order)
     }
     return PhantomStudy(
@@ -70,6 +74,17 @@ def stream(first_seed: int, settings: PhantomSettings | None = None) -> Iterator
         seed += 1
 
 
+def _input_density(seed: int, patient: Patient, settings: PhantomSettings) -> Generator | None:
+    """Draws of their own for proton-density frames of the blood, which change no other ones.
+
+    None where the study has none.
+    """
+    rng = np.random.default_rng([seed, _INPUT_DENSITY])
+    drawn = patient.proton_density and bool(rng.random() < _INPUT_DENSITY_SHARE)
+    asked = settings.input_proton_density
+    return rng if (drawn if asked is None else asked) else None
+
+
 def _first_pass(
     rng: Generator,
     patient: Patient,
@@ -78,6 +93,7 @@ def _first_pass(
     state: State,
     scale: float,
     number: int,
+    density_rng: Generator | None,
 ) -> tuple[FirstPass, FirstPassTruth]:
     """Give the injection of this number and take its images."""
     rate_bpm = float(rng.uniform(72, 108) if state is State.STRESS else rng.uniform(50, 82))
@@ -97,6 +113,7 @@ def _first_pass(
         flow=flow,
         concentration=_concentration(rng, patient, circulation, blood, flow),
         scale=scale,
+        density_rng=density_rng,
     )
     made = [take_slice(rng, exam, position) for position in range(settings.n_slices)]
     input_series = _input_series(rng, exam, circulation)

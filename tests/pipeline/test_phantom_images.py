@@ -8,6 +8,7 @@ import pytest
 from pipeline.errors import InvalidStudyError
 from pipeline.phantom import PhantomSettings, simulate, stream
 from pipeline.phantom.imaging import Acquisition, k_space_weights, magnitude_image, signal_image
+from pipeline.phantom.patient import draw_patient
 from pipeline.result import SliceLevel
 from pipeline.study import InputKind, SequenceKind, State
 from tests.small_phantom import FAST
@@ -207,6 +208,38 @@ def test_the_separate_input_series_is_less_saturated_than_the_main_one(kind):
     coarse = late_over_peak(separate.slice.frames[:, *inner].mean(axis=(1, 2)))
     saturated = late_over_peak(main.frames[:, pool].mean(axis=1))
     assert abs(coarse - wanted) < abs(saturated - wanted)
+
+
+def test_proton_density_frames_of_the_blood_change_nothing_else():
+    """Neither the first pass that has them nor the next one, whose draws come after."""
+    settings = replace(
+        FAST, states=(State.REST, State.STRESS), n_frames=8, input_kind=InputKind.DUAL_SEQUENCE
+    )
+    plain, added = (
+        simulate(13, replace(settings, input_proton_density=asked)).study.first_passes
+        for asked in (False, True)
+    )
+    for one, other in zip(plain, added, strict=True):
+        np.testing.assert_array_equal(one.slices[0].frames, other.slices[0].frames)
+        separate = other.input_series.slice
+        np.testing.assert_array_equal(one.input_series.slice.frames, separate.frames)
+        assert one.input_series.slice.proton_density is None
+        bright = separate.proton_density.mean(axis=(1, 2))
+        assert bright.min() > 5.0 * separate.frames[0].mean()
+
+
+def test_some_studies_with_proton_density_frames_have_them_of_the_blood_and_some_do_not():
+    settings = replace(
+        FAST, n_frames=1, matrix=48, spacing_mm=6.0, input_kind=InputKind.DUAL_SEQUENCE
+    )
+    having = set()
+    for seed in range(900, 970):
+        patient = draw_patient(np.random.default_rng(seed), settings)
+        if patient.proton_density and len(having) < 2:
+            [one] = simulate(seed, settings).study.first_passes
+            assert one.slices[0].proton_density is not None
+            having.add(one.input_series.slice.proton_density is not None)
+    assert having == {True, False}
 
 
 def test_balanced_readouts_can_be_simulated():

@@ -104,8 +104,11 @@ def test_a_separate_input_series_is_found_in_each_dialect(dialect, kind, tmp_pat
     assert first_pass.input_series.dose_ratio == pytest.approx(ratio, rel=5e-3)
 
 
+@pytest.mark.parametrize("density", [False, True])
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_a_dual_sequence_keeps_its_times_where_proton_density_frames_come_first(dialect, tmp_path):
+def test_a_dual_sequence_keeps_its_times_where_proton_density_frames_come_first(
+    dialect, density, tmp_path
+):
     settings = PhantomSettings(
         states=(State.REST,),
         n_slices=1,
@@ -114,6 +117,7 @@ def test_a_dual_sequence_keeps_its_times_where_proton_density_frames_come_first(
         motion_mm=0.0,
         input_kind=InputKind.DUAL_SEQUENCE,
         proton_density=True,
+        input_proton_density=density,
     )
     simulated = simulate(6, settings)
     (wanted,) = simulated.study.first_passes
@@ -124,6 +128,20 @@ def test_a_dual_sequence_keeps_its_times_where_proton_density_frames_come_first(
         wanted.input_series.slice.time_s - wanted.slices[0].time_s[0],
         atol=5e-3,
     )
+    assert_same_density(found.input_series, wanted.input_series)
+
+
+def assert_same_density(found, wanted):
+    """Proton-density frames of the short readout of the blood come back, or none do."""
+    if wanted.slice.proton_density is None:
+        assert found.slice.proton_density is None
+        return
+    assert_proportional(found.slice.frames, wanted.slice.frames)
+    assert_proportional(found.slice.proton_density, wanted.slice.proton_density)
+    told, expected = found.slice.proton_density_readout, wanted.slice.proton_density_readout
+    assert np.isinf(told.saturation_delay_s)
+    for name in ("flip_angle_rad", "repetition_time_s", "pulses_before_centre"):
+        assert getattr(told, name) == pytest.approx(getattr(expected, name), rel=1e-3), name
 
 
 @pytest.fixture(scope="module")

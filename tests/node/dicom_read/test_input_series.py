@@ -247,3 +247,26 @@ def test_a_second_echo_of_the_slices_is_set_aside(tmp_path):
     assert len(result.study.first_passes[0].slices) == 3
     [left] = [one for one in result.set_aside if "later echo" in one.reason]
     assert len(left.files) == len(second)
+
+
+@pytest.mark.parametrize("inversion_time", [24, 0])
+def test_bright_leading_frames_of_a_short_readout_with_a_small_angle_are_its_proton_density(
+    tmp_path, inversion_time
+):
+    def change(index, time, dataset):
+        coarse(index, time, dataset)
+        level = 9000 if time < 3 else 500
+        set_pixels(dataset, np.full((6, 5), level + time, dtype=np.uint16))
+        if time < 3:
+            dataset.InversionTime = inversion_time
+
+    result = read(dual_sequence("perf_AIF", change), tmp_path)
+
+    source = result.study.first_passes[0].input_series
+    assert [float(frame[0, 0]) for frame in source.slice.proton_density] == [9000, 9001, 9002]
+    assert source.slice.frames[0, 0, 0] == 503
+    plain = read(dual_sequence("perf_AIF"), tmp_path).study.first_passes[0].input_series
+    assert plain.slice.proton_density is None
+    assert source.readout == plain.readout
+    assert math.isinf(source.slice.proton_density_readout.saturation_delay_s)
+    assert source.slice.proton_density_readout.flip_angle_rad == pytest.approx(math.radians(5))
