@@ -3,21 +3,24 @@
 What fills proposes; the network, which knows what lies around a left ventricle, decides.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
 from pipeline.enhancement import Candidate, ventricle_candidates
-from pipeline.errors import NoBolusError, TooFewFramesError
+from pipeline.errors import NoBolusError, PipelineError, TooFewFramesError
 from pipeline.networks import CLASSES, AnatomyNetwork
 from pipeline.peak import peak_lv_frame
-from pipeline.study import BoolArray, FloatArray, IntArray
+from pipeline.study import BoolArray, FloatArray, IntArray, PerfusionSlice
 
 MYOCARDIUM, LV_POOL, RV_POOL = (CLASSES.index(name) for name in CLASSES[1:])
 MINIMUM_FRAMES = 8
 _PLAUSIBLE_CM2 = 2.0
 _MINIMUM_PLAUSIBILITY = 0.1
+_MOSTLY_CLOSED = 0.7
+"""Share of a pool's edge that must be wall where only the place is known."""
 _FILLING_WEIGHT = 0.2
 """Scores of how a candidate fills differ by powers of ten, what the network sees by factors."""
 
@@ -95,6 +98,60 @@ def find_heart(
     return best
 
 
+def find_hearts(
+    slices: Sequence[PerfusionSlice], network: AnatomyNetwork
+) -> list[Heart | PipelineError]:
+    """Find the heart in every slice of a first pass.
+
+    Near the apex the cavity can be too small to stand out by how it fills. There the network looks
+    where, and when, the nearest slice shows the heart.
+
+    Parameters
+    ----------
+    slices
+        From base to apex.
+    network
+        As for `find_heart`.
+
+    Returns
+    -------
+    One for each slice: its heart, or the error that says why there is none.
+    """
+    alone = [_heart_or_error(one, network) for one in slices]
+    known = {number: one for number, one in enumerate(alone) if isinstance(one, Heart)}
+    hearts = list(alone)
+    for number, one in enumerate(alone):
+        if known and isinstance(one, NoBolusError):
+            nearest = min(known, key=lambda other: abs(other - number))
+            shown = _heart_beside(slices[number], slices[nearest], known[nearest], network)
+            hearts[number] = shown or one
+    return hearts
+
+
+def _heart_or_error(one: PerfusionSlice, network: AnatomyNetwork) -> Heart | PipelineError:
+    try:
+        return find_heart(one.frames, one.time_s, one.geometry.spacing_mm, network)
+    except PipelineError as error:
+        return error
+
+
+def _heart_beside(
+    one: PerfusionSlice, neighbour: PerfusionSlice, heart: Heart, network: AnatomyNetwork
+) -> Heart | None:
+    """Look where another slice shows the heart; None where no ring of wall is seen there."""
+    row, column = one.geometry.to_pixel(neighbour.geometry.to_patient_mm(np.array(heart.centre)))
+    peak_s = float(neighbour.time_s[heart.peak_frame])
+    spacing_mm = one.geometry.spacing_mm
+    classes = network.look(one.frames, one.time_s, peak_s, (float(row), float(column)), spacing_mm)
+    labels = likeliest(classes)
+    pool = labels == LV_POOL
+    if not pool.any() or _closed(pool, labels) < _MOSTLY_CLOSED:
+        return None
+    labels = _around(labels, pool)
+    peak_frame = int(np.abs(one.time_s - peak_s).argmin())
+    return Heart(peak_frame=peak_frame, centre=middle(labels > 0), labels=labels)
+
+
 def _around(labels: IntArray, core: BoolArray) -> IntArray:
     """Keep what hangs together with the left ventricle."""
     parts, _ = ndimage.label(labels > 0)
@@ -116,7 +173,7 @@ def middle(mask: BoolArray) -> tuple[float, float]:
 
 def _plausibility(
     classes: FloatArray,
-    labels: FloatArray,
+    labels: IntArray,
     candidate: Candidate,
     spacing_mm: tuple[float, float],
 ) -> float:
@@ -125,10 +182,14 @@ def _plausibility(
     if not pool.any():
         return 0.0
     area_cm2 = float(pool.sum()) * spacing_mm[0] * spacing_mm[1] / 100
-    around = ndimage.binary_dilation(pool, iterations=2) & ~pool
-    closed = float((labels[around] == MYOCARDIUM).mean())
     inside = float((labels[candidate.core] == LV_POOL).mean())
     certainty = float(np.nan_to_num(classes[LV_POOL][pool]).mean())
     right_cm2 = float((labels == RV_POOL).sum()) * spacing_mm[0] * spacing_mm[1] / 100
     beside = 0.5 + 0.5 * min(1.0, right_cm2 / _PLAUSIBLE_CM2)
-    return min(1.0, area_cm2 / _PLAUSIBLE_CM2) * closed * inside * certainty * beside
+    return min(1.0, area_cm2 / _PLAUSIBLE_CM2) * _closed(pool, labels) * inside * certainty * beside
+
+
+def _closed(pool: BoolArray, labels: IntArray) -> float:
+    """Share of what lies against a pool that is wall."""
+    around = ndimage.binary_dilation(pool, iterations=2) & ~pool
+    return float((labels[around] == MYOCARDIUM).mean())

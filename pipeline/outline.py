@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.errors import NoHeartError, PipelineError
-from pipeline.heart import Heart, find_heart
+from pipeline.heart import Heart, find_hearts
 from pipeline.landmarks import insertion_points
 from pipeline.locate import heart_box
 from pipeline.motion import align_near_peak, align_to
@@ -61,13 +61,16 @@ def outline_slices(
     anatomies: list[Anatomy] = []
     findings: list[Finding] = []
     levels = slice_levels(len(first_pass.slices))
-    for number, (source, level) in enumerate(zip(first_pass.slices, levels, strict=True), start=1):
+    progress(f"{first_pass.label}: where the heart is")
+    hearts = find_hearts(first_pass.slices, network)
+    for number, (source, level, heart) in enumerate(
+        zip(first_pass.slices, levels, hearts, strict=True), start=1
+    ):
         name = f"{number} of {len(levels)}"
-        progress(f"{first_pass.label}: slice {name}")
-        try:
-            found.append(_find(source, level, name, network))
-        except PipelineError as error:
-            findings.append(_left_out(name, level, error))
+        if isinstance(heart, PipelineError):
+            findings.append(_left_out(name, level, heart))
+        else:
+            found.append(_found(source, level, name, heart))
     for one, aligned in zip(found, _held_still(found), strict=True):
         progress(f"{first_pass.label}: outlines of slice {one.name}")
         try:
@@ -100,10 +103,8 @@ class _Found:
     """Where the heart usually is."""
 
 
-def _find(source: PerfusionSlice, level: SliceLevel, name: str, network: AnatomyNetwork) -> _Found:
-    spacing_mm = source.geometry.spacing_mm
-    heart = find_heart(source.frames, source.time_s, spacing_mm, network)
-    box = heart_box(heart.left, heart.right, spacing_mm)
+def _found(source: PerfusionSlice, level: SliceLevel, name: str, heart: Heart) -> _Found:
+    box = heart_box(heart.left, heart.right, source.geometry.spacing_mm)
     return _Found(source=source, level=level, name=name, heart=heart, box=box)
 
 

@@ -32,8 +32,8 @@ def bolus(time_s, arrival_s, rise_s, late):
     return np.maximum(first, late * (1 - np.exp(-since)))
 
 
-def draw(*, noise=0.01, rotation_deg=0.0, scale=1.0, size=128, seed=0):
-    """Draw a left ventricle of 33 mm radius with a right one at image angle 180 degrees."""
+def draw(*, noise=0.01, rotation_deg=0.0, scale=1.0, size=128, seed=0, cavity_mm=22):
+    """Draw a left ventricle of 32 mm radius with a right one at image angle 180 degrees."""
     rng = np.random.default_rng(seed)
     time_s = np.arange(45) * 0.9
     rows, columns = (np.indices((size, size)) - size / 2) * SPACING_MM[0]
@@ -41,7 +41,7 @@ def draw(*, noise=0.01, rotation_deg=0.0, scale=1.0, size=128, seed=0):
     x = np.cos(angle) * columns + np.sin(angle) * rows
     y = -np.sin(angle) * columns + np.cos(angle) * rows
     radius = np.hypot(x - 8, y)
-    lv_pool = radius < 22
+    lv_pool = radius < cavity_mm
     myocardium = (radius < 32) & ~lv_pool
     rv_pool = (np.hypot(x + 16, y) < 33) & (radius > 32)
     chest = (x < -75) & (np.abs(y) < 90)

@@ -21,6 +21,7 @@ _ROWS = {
     "myocardium_dice": "myocardium Dice",
     "measured_dice": "measured wall Dice",
     "lv_pool_dice": "LV pool Dice",
+    "measured_cavity_dice": "inside the measured wall, Dice",
     "rv_pool_dice": "RV pool Dice",
     "anterior_mm": "anterior insertion point, mm",
     "inferior_mm": "inferior insertion point, mm",

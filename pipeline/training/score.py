@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+from scipy import ndimage
 
 from pipeline.errors import PipelineError
-from pipeline.heart import find_heart
+from pipeline.heart import Heart, find_heart, find_hearts
 from pipeline.landmarks import insertion_points
 from pipeline.locate import heart_box
 from pipeline.measured import measured_wall
@@ -35,6 +36,8 @@ class Score:
     """Of the part of the wall that flow is measured in: against that part of the true wall, or
     against an expert's outline for quantification, which leaves out the wall's edges likewise."""
     lv_pool_dice: float = np.nan
+    measured_cavity_dice: float = np.nan
+    """Of all that the measured wall encloses, which is what those experts call the cavity."""
     rv_pool_dice: float = np.nan
     anterior_mm: float = np.nan
     """Distance of the anterior insertion point from the true one."""
@@ -54,6 +57,7 @@ HIGHER_IS_BETTER = {
     "myocardium_dice",
     "measured_dice",
     "lv_pool_dice",
+    "measured_cavity_dice",
     "rv_pool_dice",
     "sector_share",
     "predicted_dice",
@@ -83,15 +87,23 @@ def held_out_scores(
         asked = settings or PhantomSettings(states=((State.REST, State.STRESS)[seed % 2],))
         made = simulate(seed, asked)
         for first_pass, truth in zip(made.study.first_passes, made.truth.first_passes, strict=True):
-            for source, known in zip(first_pass.slices, truth.slices, strict=True):
-                yield seed, score(source, known, network)
+            hearts = find_hearts(first_pass.slices, network)
+            for source, known, heart in zip(first_pass.slices, truth.slices, hearts, strict=True):
+                yield seed, score(source, known, heart, network)
 
 
-def score(source: PerfusionSlice, truth: SliceTruth, network: AnatomyNetwork) -> Score:
-    """Run the anatomical stages as `analyse` does and compare with the truth."""
+def score(
+    source: PerfusionSlice,
+    truth: SliceTruth,
+    heart: Heart | PipelineError,
+    network: AnatomyNetwork,
+) -> Score:
+    """Run the anatomical stages that follow on `find_hearts` and compare with the truth."""
+    if isinstance(heart, PipelineError):
+        return Score(failed=1.0)
     found: dict[str, float] = {}
     try:
-        _run(source, truth, network, found)
+        _run(source, truth, heart, network, found)
     except PipelineError:
         found["failed"] = 1.0
     return Score(**found)
@@ -135,7 +147,9 @@ def score_outlines(
         _expect(regions, found)
         for name, mask in expert.items():
             found[f"{name}_dice"] = dice(getattr(regions, name), mask)
-        found["measured_dice"] = dice(measured_wall(regions, spacing_mm), expert["myocardium"])
+        measured = measured_wall(regions, spacing_mm)
+        found["measured_dice"] = dice(measured, expert["myocardium"])
+        found["measured_cavity_dice"] = dice(_enclosed(measured), expert["lv_pool"])
     except PipelineError:
         found["failed"] = 1.0
     return Score(**found)
@@ -178,11 +192,14 @@ def dice(one: BoolArray, other: BoolArray) -> float:
 
 
 def _run(
-    source: PerfusionSlice, truth: SliceTruth, network: AnatomyNetwork, found: dict[str, float]
+    source: PerfusionSlice,
+    truth: SliceTruth,
+    heart: Heart,
+    network: AnatomyNetwork,
+    found: dict[str, float],
 ) -> None:
     """Fill `found` stage by stage, so that what came before a failure is kept."""
     spacing = source.geometry.spacing_mm
-    heart = find_heart(source.frames, source.time_s, spacing, network)
     found["peak_frames"] = float(abs(heart.peak_frame - truth.peak_lv_frame))
     around = heart_box(heart.left, heart.right, spacing)
     # The truth shows the anatomy of its own reference frame.
@@ -194,6 +211,7 @@ def _run(
     found["myocardium_dice"] = dice(regions.myocardium, truth.regions.myocardium)
     measured, truly = measured_wall(regions, spacing), measured_wall(truth.regions, spacing)
     found["measured_dice"] = dice(measured, truly)
+    found["measured_cavity_dice"] = dice(_enclosed(measured), _enclosed(truly))
     found["lv_pool_dice"] = dice(regions.lv_pool, truth.regions.lv_pool)
     found["rv_pool_dice"] = dice(regions.rv_pool, truth.regions.rv_pool)
     _score_points(regions, source, truth, found)
@@ -211,6 +229,12 @@ def _score_points(
     common = regions.myocardium & truth.regions.myocardium
     if common.any():
         found["sector_share"] = float((sectors == truth.sectors)[common].mean())
+
+
+def _enclosed(wall: BoolArray) -> BoolArray:
+    """All that a ring encloses; nothing where it is open."""
+    enclosed: BoolArray = ndimage.binary_fill_holes(wall) & ~wall
+    return enclosed
 
 
 def _expect(regions: Regions, found: dict[str, float]) -> None:

@@ -70,7 +70,7 @@ def test_a_perfusion_series_among_other_files_is_analysed_and_each_of_them_is_na
     assert "file notes.txt" in reasons
     assert any("truncated" in what for what in reasons)
     assert any("CT" in reason for reason in reasons.values())
-    assert "rest: slice 1 of 1" in err
+    assert "rest: where the heart is" in err
 
 
 def test_what_the_summary_names_is_what_was_written(study, tmp_path, capsys):

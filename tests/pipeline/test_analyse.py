@@ -97,5 +97,5 @@ def test_without_both_states_there_is_no_reserve(result):
 def test_progress_names_each_piece_of_work(phantom, network):
     words = []
     analyse(phantom.study, network, progress=words.append)
-    assert words[0] == "rest: slice 1 of 1"
+    assert words[0] == "rest: where the heart is"
     assert "rest: blood flow" in words
