@@ -7,10 +7,11 @@ from typing import Final
 import numpy as np
 
 from pipeline import concentration, signal_model
-from pipeline.blood_pool import PoolSignal
+from pipeline.blood_pool import PoolSignal, pool_signal
 from pipeline.bolus import find_landmarks, rise
 from pipeline.errors import NoInputFunctionError
-from pipeline.study import BoolArray, FloatArray, Physics, Readout
+from pipeline.result import Regions
+from pipeline.study import BoolArray, FloatArray, PerfusionSlice, Physics, Readout
 
 SIGNAL_ERROR: Final = 0.025
 """Relative error of a frame that model and image processing leave."""
@@ -53,6 +54,18 @@ def with_foot(pool: PoolSignal | None) -> PoolSignal | None:
     except NoInputFunctionError:
         return None
     return pool
+
+
+def pools(
+    slices: Sequence[PerfusionSlice],
+    aligned_frames: Sequence[FloatArray],
+    regions: Sequence[Regions],
+) -> list[PoolSignal | None]:
+    """Read the blood of each slice; None where no bolus is seen to arrive."""
+    return [
+        with_foot(pool_signal(one, frames, masks.lv_pool))
+        for one, frames, masks in zip(slices, aligned_frames, regions, strict=True)
+    ]
 
 
 def baseline(pool: PoolSignal) -> float:

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from scipy.optimize import least_squares
 
-from pipeline.blood_curve import BloodCurve, averaged, blood_curve, combined, with_foot
-from pipeline.blood_pool import PoolSignal, pool_signal, series_pool_signal
+from pipeline.blood_curve import BloodCurve, averaged, blood_curve, combined, pools, with_foot
+from pipeline.blood_pool import PoolSignal, series_pool_signal
 from pipeline.bolus import PEAK_PER_DOSE, PEAK_SPREAD, Landmarks, find_landmarks
 from pipeline.errors import NoInputFunctionError
 from pipeline.input_scale import SharedScale, blood_curve_beside
@@ -42,6 +42,8 @@ class _Candidate:
     source: str
     curve: BloodCurve
     pool: PoolSignal
+    series: InputKind | None = None
+    """Of the series made for it, where it came from one."""
     spread: float = 0.0
     """Of the logarithm of its height, that the scale of its readout leaves open."""
 
@@ -78,17 +80,17 @@ def input_function(
     NoInputFunctionError
         No slice shows a passage of contrast agent through the left ventricular pool.
     """
-    pools = _pools(first_pass, aligned_frames, regions, residual_mmol_l)
-    if not pools:
+    mains = _mains(first_pass, aligned_frames, regions, residual_mmol_l)
+    if not mains:
         raise NoInputFunctionError(
             "no slice shows a passage of contrast agent through the left ventricular pool"
         )
-    main = _together(pools)
+    main = _together(mains)
     separate = _separate(first_pass, aligned_frames, regions, residual_mmol_l, main, shared)
     return _finished(separate or main, first_pass.physics)
 
 
-def _pools(
+def _mains(
     first_pass: FirstPass,
     aligned_frames: Sequence[FloatArray],
     regions: Sequence[Regions],
@@ -96,9 +98,8 @@ def _pools(
 ) -> list[_Candidate]:
     """Input curves of the main slices."""
     physics, found = first_pass.physics, []
-    everything = zip(first_pass.slices, aligned_frames, regions, strict=True)
-    for number, (one, frames, masks) in enumerate(everything, start=1):
-        pool = with_foot(pool_signal(one, frames, masks.lv_pool))
+    blood = pools(first_pass.slices, aligned_frames, regions)
+    for number, pool in enumerate(blood, start=1):
         if pool is not None:
             curve = blood_curve(
                 pool,
@@ -110,13 +111,13 @@ def _pools(
     return found
 
 
-def _together(pools: Sequence[_Candidate]) -> _Candidate:
+def _together(mains: Sequence[_Candidate]) -> _Candidate:
     """Mean of the slices, without those whose pool is too small to be pure.
 
     Baseline noise and coils err differently in each slice; a pool diluted by its wall reads low.
     """
-    areas = [float(np.clip(one.curve.values_mmol_l, 0.0, None).mean()) for one in pools]
-    pure = [one for one, area in zip(pools, areas, strict=True) if area >= _PURE_SHARE * max(areas)]
+    areas = [float(np.clip(one.curve.values_mmol_l, 0.0, None).mean()) for one in mains]
+    pure = [one for one, area in zip(mains, areas, strict=True) if area >= _PURE_SHARE * max(areas)]
     if len(pure) == 1:
         return pure[0]
     largest = max(pure, key=lambda one: one.pool.n_pixels)
@@ -146,6 +147,7 @@ def _separate(
             source=f"{series.kind.value} series",
             curve=combined(main.curve, beside, first_pass.physics, residual_mmol_l=residual_mmol_l),
             pool=both.second,
+            series=series.kind,
             spread=spread,
         )
     pool = with_foot(series_pool_signal(series, first_pass.slices[0], regions[0]))
@@ -168,7 +170,9 @@ def _separate(
             first_pass.physics,
             residual_mmol_l=residual_mmol_l,
         )
-    return _Candidate(source=f"{series.kind.value} series", curve=curve, pool=pool)
+    return _Candidate(
+        source=f"{series.kind.value} series", curve=curve, pool=pool, series=series.kind
+    )
 
 
 def _finished(candidate: _Candidate, physics: Physics) -> InputFunction:
@@ -187,6 +191,7 @@ def _finished(candidate: _Candidate, physics: Physics) -> InputFunction:
         first_pass_end_s=landmarks.first_pass_end_s,
         source=candidate.source,
         saturated=bool(unreliable.any()) or _is_flat(curve.time_s, values, landmarks.peak_s),
+        series=candidate.series,
         spread=candidate.spread,
     )
 

@@ -68,7 +68,7 @@ def input_findings(input_function: InputFunction) -> list[Finding]:
 
 def series_findings(series: InputSeries | None, input_function: InputFunction) -> list[Finding]:
     """Say that a series made for the input function was of no use."""
-    if series is None or series.kind.value in input_function.source:
+    if series is None or input_function.series is series.kind:
         return []
     return [
         Finding(

@@ -10,7 +10,15 @@ from enum import IntEnum, StrEnum
 
 import numpy as np
 
-from pipeline.study import BoolArray, FloatArray, IntArray, Physics, SliceGeometry, State
+from pipeline.study import (
+    BoolArray,
+    FloatArray,
+    InputKind,
+    IntArray,
+    Physics,
+    SliceGeometry,
+    State,
+)
 
 
 class Severity(StrEnum):
@@ -125,6 +133,8 @@ class InputFunction:
     """End of the first pass, before recirculation lifts the curve."""
     source: str
     """``LV pool of slice 1``, ``dual sequence series`` …"""
+    series: InputKind | None = None
+    """Of the series made for it, where it comes from one; None: from the slices."""
     saturated: bool = False
     """The readout was near its ceiling at the peak: the amplitude is uncertain."""
     spread: float = 0.0

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 
 from pipeline import concentration, signal_model
-from pipeline.blood_curve import SIGNAL_ERROR, arrival_s, baseline, with_foot
-from pipeline.blood_pool import PoolSignal, pool_signal, series_pool_signal
+from pipeline.blood_curve import SIGNAL_ERROR, arrival_s, baseline, pools
+from pipeline.blood_pool import PoolSignal, series_pool_signal
 from pipeline.result import Regions
 from pipeline.study import FirstPass, FloatArray, InputKind, Physics, Readout
 
@@ -81,11 +81,8 @@ def two_readouts(
     series = first_pass.input_series
     if series is None or series.kind is not InputKind.DUAL_SEQUENCE:
         return None
-    everything = zip(first_pass.slices, aligned_frames, regions, strict=True)
-    pools = [
-        with_foot(pool_signal(one, frames, masks.lv_pool)) for one, frames, masks in everything
-    ]
-    mains = [one for one in pools if one is not None]
+    found = pools(first_pass.slices, aligned_frames, regions)
+    mains = [one for one in found if one is not None]
     second = series_pool_signal(series, first_pass.slices[0], regions[0])
     if not mains or second is None:
         return None

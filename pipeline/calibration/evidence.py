@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 
 from pipeline import signal_model
-from pipeline.blood_curve import baseline, baseline_end, blood_curve, with_foot
-from pipeline.blood_pool import PoolSignal, core, pool_signal, series_pool_signal
+from pipeline.blood_curve import baseline, baseline_end, blood_curve, pools, with_foot
+from pipeline.blood_pool import PoolSignal, core, series_pool_signal
 from pipeline.bolus import PEAK_PER_DOSE, PEAK_SPREAD
 from pipeline.calibration.unknowns import Draw, applied, readout_as
 from pipeline.concentration import lookup
@@ -79,24 +79,25 @@ def look(
     first_pass: FirstPass, aligned_frames: Sequence[FloatArray], regions: Sequence[Regions]
 ) -> Seen | None:
     """Measure what can tell about scanner and body; None where no blood is found."""
-    pools, wall, blood_density, wall_density = [], [], [], []
-    for one, frames, masks in zip(first_pass.slices, aligned_frames, regions, strict=True):
-        pool = with_foot(pool_signal(one, frames, masks.lv_pool))
+    seen, wall, blood_density, wall_density = [], [], [], []
+    blood = pools(first_pass.slices, aligned_frames, regions)
+    everything = zip(first_pass.slices, aligned_frames, regions, blood, strict=True)
+    for one, frames, masks, pool in everything:
         if pool is None:
             continue
         before = baseline(pool)
-        pools.append(pool)
+        seen.append(pool)
         dark_wall = _dark_wall(one, frames, masks, pool)
         wall.append(dark_wall / before)
         if pool.proton_density is not None and one.proton_density is not None:
             full_wall = float(one.proton_density[:, core(masks.myocardium)].mean())
             blood_density.append(before / pool.proton_density)
             wall_density.append(dark_wall / full_wall)
-    if not pools:
+    if not seen:
         return None
     series = first_pass.input_series
     return Seen(
-        pools=tuple(pools),
+        pools=tuple(seen),
         wall=np.array(wall),
         blood_density=np.array(blood_density),
         wall_density=np.array(wall_density),
@@ -162,7 +163,7 @@ def _region(seen: FloatArray, expected: float) -> float:
 
 
 def _ceiling(
-    pools: Sequence[PoolSignal], physics: Physics, peak_mmol_l: float, spread: float
+    blood: Sequence[PoolSignal], physics: Physics, peak_mmol_l: float, spread: float
 ) -> tuple[float, float, float]:
     """Log-likelihood of the highest blood signal, and the logarithm of the peak: mean and variance.
 
@@ -174,8 +175,8 @@ def _ceiling(
     medium = signal_model.blood(physics)
     native = _native(physics.readout, medium)
     expected = np.log(signal_model.magnitude(peaks, physics.readout, medium) / native)
-    seen = np.mean([np.log(np.sort(one.signal)[-3:].mean() / baseline(one)) for one in pools])
-    variance = CEILING_ERROR**2 + REGION_ERROR**2 / len(pools)
+    seen = np.mean([np.log(np.sort(one.signal)[-3:].mean() / baseline(one)) for one in blood])
+    variance = CEILING_ERROR**2 + REGION_ERROR**2 / len(blood)
     logs = -0.5 * (seen - expected) ** 2 / variance - 0.5 * steps**2
     weight = np.exp(logs - logs.max())
     mean = np.average(np.log(peaks), weights=weight)

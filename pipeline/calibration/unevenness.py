@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 
 from pipeline import signal_model
-from pipeline.blood_curve import baseline_end, with_foot
-from pipeline.blood_pool import core, pool_signal
+from pipeline.blood_curve import baseline_end, pools
+from pipeline.blood_pool import core
 from pipeline.result import Regions
 from pipeline.rician import mean_magnitude, noise_excess, noise_level
 from pipeline.study import FirstPass, FloatArray, PerfusionSlice, Physics
@@ -58,8 +58,9 @@ def left_slope(
     usual = USUAL_SLOPE_MM[int(first_pass.physics.field_strength_t > 2.0)]
     precision, total = np.full(2, usual**-2.0), np.zeros(2)
     sensitivity = _sensitivity(first_pass.physics)
-    for one, frames, masks in zip(first_pass.slices, aligned_frames, regions, strict=True):
-        pool = with_foot(pool_signal(one, frames, masks.lv_pool))
+    blood = pools(first_pass.slices, aligned_frames, regions)
+    everything = zip(first_pass.slices, aligned_frames, regions, blood, strict=True)
+    for one, frames, masks, pool in everything:
         if pool is None:
             continue
         found = _gradient(one, frames, masks, baseline_end(pool))
