@@ -143,8 +143,9 @@ def _separate(
     both = two_readouts(first_pass, aligned_frames, regions, residual_mmol_l)
     if both is not None:
         beside, spread = blood_curve_beside(both, shared)
+        told = ", scaled by its proton-density frames and the slices" if both.has_density else ""
         return _Candidate(
-            source=f"{series.kind.value} series",
+            source=f"{series.kind.value} series{told}",
             curve=combined(main.curve, beside, first_pass.physics, residual_mmol_l=residual_mmol_l),
             pool=both.second,
             series=series.kind,

@@ -6,10 +6,10 @@ from typing import Final
 import numpy as np
 from scipy import ndimage
 
-from pipeline.motion import align, align_to, follow
+from pipeline.motion import align, align_to, follow, put_back
 from pipeline.outline import Anatomy
 from pipeline.shading import shading_slope, without_shading
-from pipeline.study import FloatArray, InputKind, InputSeries
+from pipeline.study import FloatArray, InputKind, InputSeries, PerfusionSlice
 
 _FIRST_PASS_FRAMES: Final = (3, 12)
 """Frames before and after the peak that show the pool bright."""
@@ -18,13 +18,15 @@ _FIRST_PASS_FRAMES: Final = (3, 12)
 def held_still(series: InputSeries, leader: Anatomy) -> InputSeries:
     """Move the frames of an input series so that its blood lies in the pool of `leader`.
 
-    The low-resolution images of a dual sequence move like the first slice of the same beats. A
+    The low-resolution images of a dual sequence move like the first slice of the same beats, its
+    proton-density frames like those of that slice, or if it has none, like its first frame. A
     diluted bolus has a breathing of its own: its frames are aligned with each other, then together
     with the slice, unless that makes the curve of the pool rougher (it shows little contrast, and
     the coils are brighter here than there). One on another grid than the slice is left as it is.
     """
     one = series.slice
     if series.kind is InputKind.DUAL_SEQUENCE:
+        one = replace(one, proton_density=_density_put_back(one, leader))
         frames = follow(
             one.frames,
             one.time_s,
@@ -39,6 +41,19 @@ def held_still(series: InputSeries, leader: Anatomy) -> InputSeries:
     else:
         return series
     return replace(series, slice=replace(one, frames=frames))
+
+
+def _density_put_back(one: PerfusionSlice, leader: Anatomy) -> FloatArray | None:
+    """Hold the proton-density frames of a low-resolution series still."""
+    density = one.proton_density
+    if density is None:
+        return None
+    of_leader = leader.density_mm
+    if of_leader is None:
+        of_leader = leader.aligned.bulk_displacement_mm[:1]
+    # the last ones of both come in the beats just before the others
+    beat = np.clip(np.arange(-len(density), 0) + len(of_leader), 0, None)
+    return put_back(density, of_leader[beat], one.geometry.spacing_mm)
 
 
 def _same_grid(series: InputSeries, leader: Anatomy) -> bool:

@@ -41,6 +41,9 @@ class Anatomy:
     regions: Regions
     insertion_points: InsertionPoints
     sectors: IntArray
+    density_mm: FloatArray | None = None
+    """Where the heart was in the proton-density frames, relative to the reference frame of
+    `aligned` [frame, (row, column)]."""
 
 
 def outline_slices(
@@ -136,6 +139,7 @@ def _outline(found: _Found, aligned: AlignedSeries, network: AnatomyNetwork) -> 
     time_s, spacing_mm = source.time_s, source.geometry.spacing_mm
     regions = segment(aligned.frames, time_s, found.heart, spacing_mm, network)
     slope = shading_slope(aligned, regions, time_s)
+    moved_mm = None
     if source.proton_density is not None:
         density, moved_mm = align_to(source.proton_density, aligned, found.box, spacing_mm)
         source = replace(source, proton_density=without_shading(density, moved_mm, slope))
@@ -150,4 +154,5 @@ def _outline(found: _Found, aligned: AlignedSeries, network: AnatomyNetwork) -> 
         regions=regions,
         insertion_points=points,
         sectors=aha_sectors(regions, points, found.level, spacing_mm),
+        density_mm=moved_mm,
     )

@@ -31,6 +31,11 @@ BASELINE_ERROR: Final = 0.05
 """Relative error of the baseline of a pool: all frames of a slice are wrong by it together."""
 BASELINE_FREEDOM: Final = 3.0
 """Degrees of freedom of Student's distribution of that error: a small pool may be far off."""
+DENSITY_ERROR: Final = 0.05
+"""Relative error of the scale that proton-density frames tell: they are few, taken before the
+others, and pixels at the rim hold muscle, whose density is less."""
+DENSITY_FREEDOM: Final = 3.0
+"""As for the baseline."""
 TIMING_ERROR_S: Final = 0.15
 """On the upslope an error in time is an error of signal."""
 LARGEST_SCORE: Final = 3.0
@@ -57,8 +62,15 @@ class TwoReadouts:
     """In the short `readout`."""
     physics: Physics
     readout: Readout
+    density_readout: Readout | None = None
+    """Of the proton-density frames of the second, where there are any."""
     residual_mmol_l: float = 0.0
     """Contrast agent of an earlier injection."""
+
+    @property
+    def has_density(self) -> bool:
+        """Whether proton-density frames tell the scale of the short readout."""
+        return self.second.proton_density is not None and self.density_readout is not None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,6 +103,7 @@ def two_readouts(
         second=second,
         physics=first_pass.physics,
         readout=series.readout,
+        density_readout=series.slice.proton_density_readout,
         residual_mmol_l=residual_mmol_l,
     )
 
@@ -133,10 +146,29 @@ def scale_evidence(seen: TwoReadouts, log_ratios: FloatArray) -> ScaleEvidence:
     # half a step more, so that something is possible even where all peaks are at the ceiling
     possible = np.abs(log_ratios - (low + high) / 2.0) <= (high - low + 1.01 * STEP) / 2.0
     change = found - found[:, :n_dark].mean(axis=1, keepdims=True)
+    told = np.mean(of_slices, axis=0).reshape(shape) + _of_density(seen, log_ratios)
     return ScaleEvidence(
-        log_likelihood=np.where(possible, np.mean(of_slices, axis=0).reshape(shape), -np.inf),
+        log_likelihood=np.where(possible, told, -np.inf),
         curves_mmol_l=change.reshape(*shape, -1),
     )
+
+
+def _of_density(seen: TwoReadouts, log_ratios: FloatArray) -> FloatArray:
+    """Log-likelihood of each ratio by proton-density frames of the short readout [ratio].
+
+    What they show is the scale itself but for the little that the train takes away, so that it
+    hardly depends on T1 and flip angle (Kellman 2017, doi 10.1186/s12968-017-0355-5). Student's
+    distribution, because a patient may have moved before the bolus came.
+    """
+    density = seen.second.proton_density
+    if density is None or seen.density_readout is None:
+        return np.zeros(log_ratios.shape)
+    full = signal_model.magnitude(
+        np.array(seen.residual_mmol_l), seen.density_readout, signal_model.blood(seen.physics)
+    )
+    away = (np.log(density / float(full)) - log_ratios - _main_scale(seen)) / DENSITY_ERROR
+    told: FloatArray = -0.5 * (DENSITY_FREEDOM + 1.0) * np.log1p(away**2 / DENSITY_FREEDOM)
+    return told
 
 
 def _scales(seen: TwoReadouts) -> FloatArray:

@@ -127,12 +127,14 @@ def judge(seen: Seen, first_pass: FirstPass, truth: Draw) -> Verdict:
         peak, spread = _expected_peak(physics)
         likelihood, log_blood, variance = _ceiling(seen.pools, physics, peak, spread)
     elif series.kind is InputKind.DUAL_SEQUENCE:
+        quiet = series.slice.proton_density_readout
         beside = agreement(
             TwoReadouts(
                 mains=seen.pools,
                 second=seen.second,
                 physics=physics,
                 readout=readout_as(series.readout, truth),
+                density_readout=quiet and readout_as(quiet, truth),
             )
         )
         likelihood, log_blood = beside.log_likelihood, beside.log_area

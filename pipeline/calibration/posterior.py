@@ -116,6 +116,8 @@ def _method(seen: Seen, first_pass: FirstPass) -> str:
         told.append("the ceiling of the blood signal")
     elif series.kind is InputKind.DUAL_SEQUENCE:
         told.append("the agreement of two readouts of the blood")
+        if seen.second.proton_density is not None:
+            told.append("proton-density frames of the short one")
     else:
         told.append("the diluted bolus")
     return " and ".join([", ".join(told[:-1]), told[-1]])

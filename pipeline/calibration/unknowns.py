@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from scipy.stats import halfnorm, norm, qmc
 
-from pipeline.study import FirstPass, FloatArray, Origin, Physics, Readout
+from pipeline.study import FirstPass, FloatArray, Origin, PerfusionSlice, Physics, Readout
 
 LEFT_SPREAD: Final = 0.007
 """Of what the saturation pulse leaves over: trains of pulses that are made for it leave 1 % or less
@@ -121,16 +121,17 @@ def first_pass_as(first_pass: FirstPass, truth: Draw) -> FirstPass:
     return replace(
         first_pass,
         physics=applied(first_pass.physics, truth),
-        input_series=series and replace(series, readout=readout_as(series.readout, truth)),
-        slices=tuple(
-            replace(
-                one,
-                proton_density_readout=one.proton_density_readout
-                and readout_as(one.proton_density_readout, truth),
-            )
-            for one in first_pass.slices
+        input_series=series
+        and replace(
+            series, readout=readout_as(series.readout, truth), slice=_slice_as(series.slice, truth)
         ),
+        slices=tuple(_slice_as(one, truth) for one in first_pass.slices),
     )
+
+
+def _slice_as(one: PerfusionSlice, truth: Draw) -> PerfusionSlice:
+    quiet = one.proton_density_readout
+    return replace(one, proton_density_readout=quiet and readout_as(quiet, truth))
 
 
 def _left(uniform: FloatArray, physics: Physics) -> tuple[FloatArray, FloatArray]:

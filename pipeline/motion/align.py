@@ -106,6 +106,20 @@ def align_to(
     return moved.numpy(), shift.numpy().astype(float) * np.asarray(spacing_mm)
 
 
+def put_back(
+    frames: FloatArray, displacement_mm: FloatArray, spacing_mm: tuple[float, float]
+) -> FloatArray:
+    """Move frames [time, row, column] so that what was displaced in them is where it belongs.
+
+    `displacement_mm` is where the heart was [time, (row, column)].
+    """
+    source = torch.from_numpy(np.array(frames, dtype=np.float32))
+    shift = torch.from_numpy((displacement_mm / np.asarray(spacing_mm)).astype(np.float32))
+    size = (source.shape[1], source.shape[2])
+    moved: FloatArray = translate(source[:, None], shift, (0, 0), size)[:, 0].numpy()
+    return moved
+
+
 def follow(
     frames: FloatArray,
     time_s: FloatArray,
@@ -139,11 +153,8 @@ def follow(
     apart = np.abs(np.asarray(time_s)[:, None] - np.asarray(leader_time_s)[None])
     nearest = apart.argmin(axis=1)
     moved_mm = leader.bulk_displacement_mm[nearest]
-    source = torch.from_numpy(np.array(frames, dtype=np.float32))
-    shift = torch.from_numpy((moved_mm / np.asarray(spacing_mm)).astype(np.float32))
-    size = (source.shape[1], source.shape[2])
     return AlignedSeries(
-        frames=translate(source[:, None], shift, (0, 0), size)[:, 0].numpy(),
+        frames=put_back(frames, moved_mm, spacing_mm),
         reference_frame=int(apart[:, leader.reference_frame].argmin()),
         bulk_displacement_mm=moved_mm,
         displacement_mm=None,

@@ -85,7 +85,9 @@ def slice_of(used, concentration, *, noise=0.0, true_efficiency=None, step=1, de
         frames=frames[:, ::step, ::step],
         time_s=TIME_S,
         geometry=geometry(2.0 * step),
-        proton_density=None if density is None else _density_frames(density, used),
+        proton_density=None
+        if density is None
+        else _density_frames(density, used)[:, ::step, ::step],
         proton_density_readout=density,
     )
 

@@ -80,6 +80,19 @@ def test_all_readouts_of_a_first_pass_get_what_was_found():
     assert changed.physics.t1_blood_s == 1.7
 
 
+def test_proton_density_frames_of_the_short_readout_get_it_too_and_are_named():
+    course, quiet = blood_curve(TIME_S), readout(delay_s=np.inf, pulses=8, degrees=5.0)
+    main = slice_of(LONG, course, noise=0.01)
+    second = slice_of(short_readout(), course, noise=0.01, density=quiet)
+    first_pass = first_pass_of(LONG, main, second=(short_readout(), second))
+    found = measured(first_pass)
+    assert "proton-density frames of the short one" in found.method
+    assert found.flow_spread <= measured(two_readouts(1.0)).flow_spread
+    changed = calibrated(first_pass, replace(found, truth=draw(flip_scale=0.9)))
+    angle = changed.input_series.slice.proton_density_readout.flip_angle_rad
+    assert angle == pytest.approx(0.9 * quiet.flip_angle_rad)
+
+
 def draw(**changed):
     return Draw(
         **(

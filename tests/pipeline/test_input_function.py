@@ -70,6 +70,7 @@ def test_a_dual_sequence_series_of_other_resolution_measures_the_peak_that_the_m
     )
     found = found_in(first_pass)
     assert found.source == "dual sequence series"
+    assert found.series is InputKind.DUAL_SEQUENCE
     assert found.concentration_mmol_l.max() == pytest.approx(truth.max(), rel=0.1)
 
 

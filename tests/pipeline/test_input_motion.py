@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from pipeline.input_motion import held_still
 from pipeline.motion import align, follow
@@ -62,6 +63,27 @@ def test_a_dual_sequence_follows_its_slice(leader):
     times = series.slice.time_s
     expected = follow(series.slice.frames, times, leader.aligned, times, SPACING_MM)
     np.testing.assert_array_equal(held_still(series, leader).slice.frames, expected.frames)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_proton_density_frames_of_a_dual_sequence_move_like_those_of_its_slice(leader, known):
+    """Where the slice has fewer of them, its earliest one stands for those before."""
+    apart = np.array([[6.0, -4.0], [-2.0, 0.0]])
+    still = simulate_heart(np.zeros((N_FRAMES, 2))).frames[:1]
+    displaced = np.stack(
+        [ndimage.shift(still[0], move / SPACING_MM) for move in (apart[0], apart[0], apart[1])]
+    )
+    series = series_of(simulate_heart(np.zeros((N_FRAMES, 2))), InputKind.DUAL_SEQUENCE)
+    series = replace(series, slice=replace(series.slice, proton_density=displaced))
+    leader = replace(leader, density_mm=apart if known else None)
+    density = held_still(series, leader).slice.proton_density
+    centre = (slice(30, -30), slice(30, -30))
+    error = np.abs(density - still)[:, *centre].mean(axis=(1, 2)) / still[0][centre].mean()
+    before = np.abs(displaced - still)[:, *centre].mean(axis=(1, 2)) / still[0][centre].mean()
+    if known:
+        assert np.all(error < 0.5 * before)
+    else:
+        np.testing.assert_allclose(density, displaced, rtol=1e-4, atol=1e-3)
 
 
 def test_a_diluted_bolus_on_another_grid_is_left_as_it_is(leader):

@@ -24,16 +24,60 @@ from tests.pipeline.blood_phantom import (
 )
 
 LONG = readout(delay_s=0.06, pulses=20)
+DENSITY = readout(delay_s=np.inf, pulses=8, degrees=5.0)
 
 
-def both(peak_mmol_l, *, noise=0.01, factor=1.0):
+def both(peak_mmol_l, *, noise=0.01, factor=1.0, density=None, flip_scale=1.0):
     truth = blood_curve(TIME_S, peak_mmol_l=peak_mmol_l)
-    second = slice_of(short_readout(), truth, noise=noise, step=2)
-    second = replace(second, frames=factor * second.frames)
+    tilted = [tilt(used, flip_scale) for used in (LONG, short_readout(), density)]
+    second = slice_of(tilted[1], truth, noise=noise, step=2, density=tilted[2])
+    second = replace(
+        second,
+        frames=factor * second.frames,
+        proton_density=density and factor * second.proton_density,
+        proton_density_readout=density,
+    )
     first_pass = first_pass_of(
-        LONG, slice_of(LONG, truth, noise=0.01), second=(short_readout(), second)
+        LONG, slice_of(tilted[0], truth, noise=0.01), second=(short_readout(), second)
     )
     return two_readouts(first_pass, [first_pass.slices[0].frames], [REGIONS])
+
+
+def tilt(used, flip_scale):
+    return used and replace(used, flip_angle_rad=flip_scale * used.flip_angle_rad)
+
+
+def log_area(values_mmol_l):
+    return np.log(np.clip(values_mmol_l, 0.0, None).sum())
+
+
+@pytest.mark.parametrize("factor", [0.3, 1.0, 5.0])
+@pytest.mark.parametrize("peak_mmol_l", [1.6, 4.0, 9.0])
+def test_proton_density_frames_tell_the_scale_at_any_peak(factor, peak_mmol_l):
+    """Even where the long readout has no curvature to tell it."""
+    found = agreement(both(peak_mmol_l, noise=0.03, factor=factor, density=DENSITY))
+    truth = log_area(blood_curve(TIME_S, peak_mmol_l=peak_mmol_l))
+    assert found.log_area == pytest.approx(truth, abs=0.06)
+    assert found.spread < 0.07
+
+
+@pytest.mark.parametrize("flip_scale", [0.8, 1.15])
+def test_with_proton_density_frames_a_wrong_flip_angle_hardly_matters(flip_scale):
+    truth = log_area(blood_curve(TIME_S, peak_mmol_l=6.0))
+    with_density, without = (
+        agreement(both(6.0, noise=0.005, density=density, flip_scale=flip_scale))
+        for density in (DENSITY, None)
+    )
+    assert abs(with_density.log_area - truth) < 0.1
+    assert abs(with_density.log_area - truth) < 0.5 * abs(without.log_area - truth)
+
+
+def test_proton_density_frames_of_an_unknown_readout_tell_nothing():
+    seen = both(4.0, density=DENSITY)
+    unknown, none = replace(seen, density_readout=None), both(4.0)
+    assert seen.has_density
+    assert not unknown.has_density
+    assert agreement(unknown).log_area == pytest.approx(agreement(none).log_area)
 
 
 @pytest.mark.parametrize("factor", [0.3, 1.0, 5.0])
@@ -62,7 +106,7 @@ def test_a_first_pass_that_cannot_tell_its_scale_takes_it_from_the_other():
     vague, sure = both(1.6, noise=0.06), both(8.0, noise=0.005)
     alone = agreement(vague)
     shared = agreement(vague, shared_scales([vague, sure])[0])
-    truth = np.log(np.clip(blood_curve(TIME_S, peak_mmol_l=1.6), 0.0, None).sum())
+    truth = log_area(blood_curve(TIME_S, peak_mmol_l=1.6))
     assert shared.spread < 0.8 * alone.spread
     assert abs(shared.log_area - truth) < 2.0 * shared.spread
 
