@@ -1,11 +1,14 @@
 """An instance received without a network, as the receiver does it."""
 
+from pathlib import Path
+
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from node.receive.draft import Draft
 from node.receive.intake import Announcement, Intake
+from node.spool import Spool
 from tests.raw_sender import EXPLICIT_LITTLE, MR_IMAGE
 
 
@@ -15,6 +18,14 @@ def encoded(image: Dataset) -> bytes:
     buffer.is_little_endian, buffer.is_implicit_VR = True, False
     write_dataset(buffer, image)
     return buffer.getvalue()
+
+
+def files_of(state: Path) -> list[str]:
+    """The files of a node's spool that hold an instance."""
+    spool = Spool(state / "spool")
+    files = sorted(spool.placed())
+    spool.close()
+    return files
 
 
 def take(

@@ -1,14 +1,14 @@
 """Many answers after one transaction: whoever's turn it is commits for all who wait.
 
-Each association flushes its own file, at the same time as the others; moving to the place and the
-transaction of the index are shared. With one association nothing waits.
+Each association flushes its own file, at the same time as the others; the transaction of the index
+is shared. With one association nothing waits.
 
 An instance that the index refuses for its own sake fails nobody else: where the common transaction
 fails by a value, each is recorded by itself. Its file goes, because no row will ever name it.
 
-What is placed and the index did not take for any other cause (no room, a lock, a server that is
-away) is recorded before anything else is taken: so an index that fails for days costs one file an
-association, and not one a try.
+What the index did not take for any other cause (no room, a lock, a server that is away) is recorded
+before anything else is taken: so an index that fails for days costs one file an association, and
+not one a try.
 """
 
 import logging
@@ -18,10 +18,10 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from node.errors import NodeError, SpoolError
+from node.errors import NodeError
 from node.index.arrivals import Arrival, Outcome, is_brought_by_a_value
 from node.index.recorder import Recorder
-from node.spool import Spool, SpoolFile
+from node.spool import Spool
 
 LOGGER = logging.getLogger(__name__)
 
@@ -31,26 +31,25 @@ class RefusedValueError(NodeError):
 
 
 class _Wish:
-    """One sealed file that wants to be placed and recorded."""
+    """One whole file that wants to be recorded."""
 
-    __slots__ = ("arrival", "error", "file", "outcome")
+    __slots__ = ("arrival", "error", "outcome")
 
-    def __init__(self, file: SpoolFile, arrival: Arrival) -> None:
-        self.file = file
+    def __init__(self, arrival: Arrival) -> None:
         self.arrival = arrival
         self.outcome: Outcome | None = None
         self.error: Exception | None = None
 
 
 class Committer:
-    """Places and records sealed files, for any number of threads."""
+    """Records whole files, for any number of threads."""
 
     def __init__(self, spool: Spool, index: sa.Engine) -> None:
         self._spool = spool
         self._recorder = Recorder(index)
         self._turn = threading.Lock()
         self._waiting: deque[_Wish] = deque()  # whose ends any thread may use without a lock
-        self._left: list[_Wish] = []  # placed and not recorded
+        self._left: list[_Wish] = []  # not recorded yet
 
     def check(self) -> None:
         """Record what the index did not take; raises where it still does not."""
@@ -63,21 +62,21 @@ class Committer:
                         raise self._left[0].error
                     LOGGER.warning("the index takes instances again")
 
-    def commit(self, file: SpoolFile, arrival: Arrival) -> Outcome:
-        """Place and record; when this returns, other processes see the instance.
+    def commit(self, arrival: Arrival) -> Outcome:
+        """Record; when this returns, other processes see the instance.
 
         Where this raises an error of the database, the file stays in the spool: the transaction
         may have reached the disk all the same.
 
         Raises
         ------
-        SpoolError, RefusedValueError, SQLAlchemyError
+        RefusedValueError, SQLAlchemyError
         """
-        wish = _Wish(file, arrival)
+        wish = _Wish(arrival)
         self._waiting.append(wish)
         with self._turn:
             if wish.outcome is None and wish.error is None:
-                self._fulfil([self._waiting.popleft() for _ in range(len(self._waiting))])
+                self._record([self._waiting.popleft() for _ in range(len(self._waiting))])
         if wish.error is not None:
             raise wish.error
         if wish.outcome is None:
@@ -88,15 +87,6 @@ class Committer:
         """Let go of the index."""
         with self._turn:
             self._recorder.close()
-
-    def _fulfil(self, wishes: Sequence[_Wish]) -> None:
-        for wish in wishes:
-            try:
-                self._spool.place(wish.file)
-            except SpoolError as error:
-                wish.error = error
-        if placed := [wish for wish in wishes if wish.file.placed]:
-            self._record(placed)
 
     def _record(self, wishes: Sequence[_Wish]) -> None:
         try:

@@ -147,7 +147,7 @@ class Incoming:
             self.abandon()
 
     def abandon(self) -> None:
-        """Leave nothing behind of what is not in its place; may be repeated."""
+        """Leave nothing behind of what is not whole; may be repeated."""
         if self._file is not None:
             self._file.discard()
             self._file = None
@@ -189,13 +189,14 @@ class Incoming:
 
     def _keep(self) -> Answer:
         self._committer.check()
-        arrival, file = self._write() if self._long is None else self._end_long(self._spill())
-        if self._committer.commit(file, arrival).is_conflict:
+        arrival = self._write() if self._long is None else self._end_long(self._spill())
+        self._file = None  # it is whole: the index decides about it
+        if self._committer.commit(arrival).is_conflict:
             LOGGER.error("other bytes under a known SOP Instance UID: kept aside, not used")
             return Answer(OTHER_BYTES_UNDER_THIS_UID, arrival.study_uid)
         return Answer(SUCCESS, arrival.study_uid)
 
-    def _write(self) -> tuple[Arrival, SpoolFile]:
+    def _write(self) -> Arrival:
         """Write all of it at once, as is ordinary."""
         data = self._draft.data
         header = self._read_header(data)
@@ -204,12 +205,12 @@ class Incoming:
         content = self._draft.below(self._meta(digest.digest(), len(data)))
         file = self._file = self._spool.begin()
         file.write_whole(content)
-        return self._arrival(header, file, len(content), digest.hexdigest()), file
+        return self._arrival(header, file, len(content), digest.hexdigest())
 
-    def _end_long(self, long: "_Long") -> tuple[Arrival, SpoolFile]:
+    def _end_long(self, long: "_Long") -> Arrival:
         long.seal()
         size_bytes = long.meta_bytes + self._size_bytes
-        return self._arrival(long.header, long.file, size_bytes, long.digest.hexdigest()), long.file
+        return self._arrival(long.header, long.file, size_bytes, long.digest.hexdigest())
 
     def _arrival(self, header: Header, file: SpoolFile, size_bytes: int, sha256: str) -> Arrival:
         return Arrival(

@@ -1,7 +1,7 @@
 """At the start: make spool and index agree again, whatever the last end was like.
 
-A file whose header carries the right digest is whole, wherever it lies: it goes to its place and is
-recorded, because its sender may have had an answer. What is not whole had none, and goes.
+A file whose header carries the right digest is whole, under either name: it gets its name and is
+recorded, because its sender may have had an answer. Parts and empty files had none, and go.
 
 The receiver's rows are not flushed one by one (see `open_index`), so after a power cut the last of
 them come from here.
@@ -49,16 +49,16 @@ def recover(spool: Spool, index: sa.Engine) -> Recovered:
     """
     known = known_files(index)
     placed = set(spool.placed())
-    if known and not placed and not any(spool.parts()):
+    if known and not placed and not any(spool.unfinished()):
         raise SpoolError(
             f"the index knows {len(known)} files and the spool is empty; is its filesystem mounted?"
         )
     removed = 0
-    for part in list(spool.parts()):
+    for part in list(spool.unfinished()):
         if _is_whole(part):
             placed.add(spool.place_part(part))  # its row may be there already, under this name
         else:
-            removed += part.stat().st_size > 0
+            removed += part.suffix == ".part"
             part.unlink()
     outcomes = [_record_orphan(spool, index, orphan) for orphan in sorted(placed - known)]
     found = Recovered(

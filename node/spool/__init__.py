@@ -1,14 +1,15 @@
 """The spool: folders, flushes and atomic moves. Every name is ours, none comes from a tag.
 
 ```
-spool/instances/<day>/<32 hex digits>.part   on its way, or empty and waiting for an instance
-                      <the same>.dcm         in its place, named by a row of the index
+spool/instances/<day>/<32 hex digits>.dcm    an instance, whole; or empty, waiting for one
+                      <the same>.part        a long one on its way
 ```
 
 One flush keeps an instance. Files are made empty in advance and their folder is flushed, once for
-many; so when an instance's bytes are flushed it has a durable name already. The change of the name
-needs no flush of its own: after a power cut the file has the one name or the other, and its header
-says by a digest whether it is whole. A reader never sees a torn file.
+many; so when an instance's bytes are flushed it has its durable name already. They go to the disk
+in one direct write, before which the file has no length; so it is empty or whole, and is renamed
+only where it must be written in pieces. After a power cut its header says by a digest whether it is
+whole. A reader, who knows files by the index, never sees a torn one.
 """
 
 from node.spool.file import BLOCK_BYTES, Buffer, SpoolFile

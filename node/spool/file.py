@@ -1,5 +1,6 @@
 """One file of the spool while it is written: in one piece to the disk directly, or in many."""
 
+import contextlib
 import errno
 import os
 from typing import NamedTuple
@@ -18,24 +19,19 @@ class Folder(NamedTuple):
 
 
 class SpoolFile:
-    """A new file on its way: written whole, or in pieces and sealed; then placed or discarded."""
+    """A new file: written whole, or in pieces and sealed; or discarded."""
 
     def __init__(self, folder: Folder, name: str) -> None:
-        self.folder = folder
-        self.name = name
-        self.placed = False
-        self._appends = False
-        self._descriptor = _make_empty(f"{name}.part", folder)
-
-    @property
-    def part(self) -> str:
-        """The name until it is placed."""
-        return f"{self.name}.part"
+        self._folder = folder
+        self._name = f"{name}.dcm"
+        self._part = f"{name}.part"
+        self._descriptor = _make_empty(self._name, folder)
+        self._is_part = False
 
     @property
     def relative(self) -> str:
-        """The name for the index, once it is placed."""
-        return f"instances/{self.folder.day}/{self.name}.dcm"
+        """The name for the index."""
+        return f"instances/{self._folder.day}/{self._name}"
 
     def write_whole(self, content: memoryview) -> None:
         """Write all of it and flush it to survive power loss.
@@ -50,39 +46,48 @@ class SpoolFile:
                 raise
             written = 0
         if written < len(content):  # not directly, or not all of it
-            self._open(0)
-            _write_all(self._descriptor, content[written:], written)
-            os.fdatasync(self._descriptor)
-        self._close()
+            self.append(content[written:])
+            self._finish()
+        else:
+            self._close()
 
     def append(self, piece: Buffer) -> None:
-        """Write a piece after those before, not flushed."""
-        if not self._appends:
-            self._open(os.O_APPEND)
-            self._appends = True
-        _write_all(self._descriptor, memoryview(piece))
+        """Write a piece after those before, not flushed; until it is sealed, the file is a part."""
+        if not self._is_part:
+            self._rename(self._name, self._part)
+            self._is_part = True
+            self._open_part(os.O_APPEND)
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
 
     def seal(self, mark: bytes, position: int) -> None:
         """Write the mark that says that the file is whole, and flush it to survive power loss."""
-        self._open(0)  # pwrite would append, too, where the file is open for appending
+        self._open_part(0)  # pwrite would append, too, where the file is open for appending
         os.pwrite(self._descriptor, mark, position)
-        os.fdatasync(self._descriptor)
-        self._close()
+        self._finish()
 
     def discard(self) -> None:
-        """Leave nothing behind of what is not in its place; may be repeated."""
-        if self.placed:
-            return
+        """Leave nothing behind; may be repeated."""
         self._close()
-        try:
-            os.unlink(self.part, dir_fd=self.folder.descriptor)
-        except FileNotFoundError:
-            return
+        with contextlib.suppress(FileNotFoundError):
+            name = self._part if self._is_part else self._name
+            os.unlink(name, dir_fd=self._folder.descriptor)
 
-    def _open(self, flags: int) -> None:
+    def _finish(self) -> None:
+        os.fdatasync(self._descriptor)
+        self._close()
+        self._rename(self._part, self._name)
+        self._is_part = False
+
+    def _rename(self, before: str, after: str) -> None:
+        folder = self._folder.descriptor
+        os.rename(before, after, src_dir_fd=folder, dst_dir_fd=folder)
+
+    def _open_part(self, flags: int) -> None:
         self._close()
         flags |= os.O_WRONLY | os.O_CLOEXEC
-        self._descriptor = os.open(self.part, flags, dir_fd=self.folder.descriptor)
+        self._descriptor = os.open(self._part, flags, dir_fd=self._folder.descriptor)
 
     def _close(self) -> None:
         if self._descriptor >= 0:
@@ -100,13 +105,3 @@ def _make_empty(name: str, folder: Folder) -> int:
             raise
         # The file is there all the same (open(2), NOTES).
         return os.open(name, flags & ~os.O_EXCL, 0o640, dir_fd=folder.descriptor)
-
-
-def _write_all(descriptor: int, content: memoryview, position: int | None = None) -> None:
-    while content:
-        if position is None:
-            written = os.write(descriptor, content)
-        else:
-            written = os.pwrite(descriptor, content, position)
-            position += written
-        content = content[written:]

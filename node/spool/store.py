@@ -1,6 +1,7 @@
 """The folders of the spool: names made in advance, moves, and what lies there."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -17,6 +18,7 @@ from node.errors import SpoolError
 from node.spool.file import Folder, SpoolFile
 
 _PREPARED = 64
+_NAMED = "instances/*/*.dcm"
 
 
 class Spool:
@@ -38,6 +40,8 @@ class Spool:
         self._days: dict[str, Folder] = {}
         self._prepared: list[SpoolFile] = []
         self._preparing = threading.Lock()
+        self._few_are_left = threading.Event()
+        self._closed = False
 
     @classmethod
     def open(cls, storage: Storage) -> Self:
@@ -56,10 +60,13 @@ class Spool:
             fcntl.flock(self._root, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise SpoolError("another receiver uses this spool") from error
+        threading.Thread(target=self._prepare_ahead, daemon=True).start()
 
     def close(self) -> None:
         """Let go of the folders, and of the files that wait for an instance."""
         with self._preparing:  # not under the hands of who makes files ahead
+            self._closed = True
+            self._few_are_left.set()
             while self._prepared:
                 self._prepared.pop().discard()
             for descriptor in (self._root, *(folder.descriptor for folder in self._days.values())):
@@ -78,21 +85,23 @@ class Spool:
             except IndexError:
                 self._prepare()
                 continue
-            if len(self._prepared) < _PREPARED // 2 and not self._preparing.locked():
-                # Where the system has no thread to give, the next one waits for its name.
-                with contextlib.suppress(RuntimeError):
-                    threading.Thread(target=self._prepare_ahead, daemon=True).start()
+            if len(self._prepared) < _PREPARED // 2 and not self._few_are_left.is_set():
+                self._few_are_left.set()
             return file
 
     def _prepare_ahead(self) -> None:
-        try:
-            self._prepare()
-        except OSError:
-            return  # whoever needs a name will meet the same, and say it
+        while not self._closed:
+            self._few_are_left.wait()
+            self._few_are_left.clear()
+            # Whoever needs a name will meet the same error, and say it.
+            with contextlib.suppress(OSError):
+                self._prepare()
 
     def _prepare(self) -> None:
         """Make empty files in advance, and one flush for all their names."""
         with self._preparing:
+            if self._closed:
+                raise OSError(errno.EBADF, "the spool is closed")
             if len(self._prepared) >= _PREPARED:
                 return
             folder = self._today()
@@ -112,20 +121,6 @@ class Spool:
                     file.discard()
                 raise
             self._prepared += files
-
-    def place(self, file: SpoolFile) -> None:
-        """Give a file that is flushed its place.
-
-        Raises
-        ------
-        SpoolError
-        """
-        descriptor = file.folder.descriptor
-        try:
-            os.rename(file.part, f"{file.name}.dcm", src_dir_fd=descriptor, dst_dir_fd=descriptor)
-        except OSError as error:
-            raise SpoolError(f"the spool cannot move a file: {error.strerror}") from error
-        file.placed = True
 
     def place_part(self, part: Path) -> str:
         """Give a whole file that the last end left its place."""
@@ -168,14 +163,16 @@ class Spool:
             raise SpoolError("the spool is not there: another folder lies in its place")
         return status.f_bavail * status.f_frsize
 
-    def parts(self) -> Iterator[Path]:
-        """Give the files that have no place: on their way, or waiting for an instance."""
+    def unfinished(self) -> Iterator[Path]:
+        """Give the files that hold no whole instance: parts, and the empty ones."""
         yield from self.root.glob("instances/*/*.part")
+        yield from (file for file in self.root.glob(_NAMED) if not file.stat().st_size)
 
     def placed(self) -> Iterator[str]:
         """Give the names of all files that are in their place."""
-        for file in self.root.glob("instances/*/*.dcm"):
-            yield file.relative_to(self.root).as_posix()
+        for file in self.root.glob(_NAMED):
+            if file.stat().st_size:
+                yield file.relative_to(self.root).as_posix()
 
     def link_study(self, files: Iterable[str], folder: Path) -> None:
         """Fill a folder with the files in the given order, as hard links named by position.

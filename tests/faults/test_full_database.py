@@ -20,6 +20,7 @@ from tests.node.test_studies import STUDY, arrive
 from tests.node.test_sweep import Engine, Progress
 from tests.peers import send, study_of, wait_for
 from tests.raw_sender import SUCCESS, RawSender, ReceiverProcess, mr_data_set
+from tests.receiving import files_of
 
 NO_ROOM = 0xA700
 
@@ -59,7 +60,7 @@ def test_an_index_without_room_refuses_images_and_has_each_of_them_once_when_it_
         with RawSender(receiver.port) as sender:
             answers = [sender.store(*instance) for instance in instances]
             assert set(answers[-50:]) == {NO_ROOM}
-            files = list(receiver.storage.glob("spool/instances/*/*.dcm"))
+            files = files_of(receiver.storage)
             assert len(files) <= answers.count(SUCCESS) + 1  # not one a refused image
             filler.remove()
             assert [sender.store(*instance) for instance in instances] == [SUCCESS] * 120
@@ -72,9 +73,8 @@ def test_an_index_without_room_refuses_images_and_has_each_of_them_once_when_it_
         index.dispose()
     finally:
         receiver.stop()
-    files = {path.name for path in receiver.storage.glob("spool/instances/*/*.dcm")}
     assert len(rows) == 120
-    assert {Path(row).name for row in rows} == files
+    assert sorted(rows) == files_of(receiver.storage)
     assert any("its disk is full" in line for line in receiver.log)
 
 

@@ -116,7 +116,7 @@ def test_every_malformed_file_sent_by_c_store_is_answered_and_counted(receiver, 
     kept = answers[SUCCESS] + answers[CONFLICT] + 1
     spool = Spool(receiver.storage / "spool")
     assert len(list(spool.placed())) <= kept  # the same damage twice is kept once
-    assert all(part.stat().st_size == 0 for part in spool.parts())
+    assert all(file.stat().st_size == 0 for file in spool.unfinished())
     spool.close()
     study = study_arrivals(index, "1.2.826.0.2")
     assert study is not None

@@ -13,6 +13,7 @@ from collections import Counter
 import pytest
 
 from tests.peers import send, study_of, wait_for
+from tests.receiving import files_of
 
 # pynetdicom leaves the socket of a refused connection to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in. <socket.socket")
@@ -116,7 +117,7 @@ def test_20_studies_interleaved_over_16_associations_give_20_sets_of_results(for
 
 def kept(node) -> int:
     """Images in the spool, as files and as rows: the same number."""
-    files = len(list((node.folder / "state" / "spool" / "instances").rglob("*.dcm")))
+    files = len(files_of(node.folder / "state"))
     connection = sqlite3.connect(node.folder / "state" / "index.sqlite")
     (rows,) = connection.execute("SELECT count(*) FROM instance").fetchone()
     connection.close()

@@ -9,14 +9,13 @@ import pytest
 import sqlalchemy as sa
 
 from node.config import Storage
-from node.errors import SpoolError
 from node.index.arrivals import Arrival, Outcome
 from node.index.holdings import known_files, snapshot
 from node.index.recorder import Recorder
 from node.index.tables import open_index
 from node.receive.commit import Committer, RefusedValueError
 from node.receive.recover import recover
-from node.spool import Spool, SpoolFile
+from node.spool import Spool
 from tests.raw_sender import SUCCESS, RawSender, mr_data_set
 
 STUDY = "1.2.826.0.1.8"
@@ -41,7 +40,7 @@ def refuse_the_guilty(index) -> None:
         )
 
 
-def sealed(spool: Spool, uid: str, **values: object) -> tuple[SpoolFile, Arrival]:
+def sealed(spool: Spool, uid: str, **values: object) -> Arrival:
     """One instance as it is when its turn to be committed comes."""
     file = spool.begin()
     file.write_whole(memoryview(uid.encode()))
@@ -59,14 +58,14 @@ def sealed(spool: Spool, uid: str, **values: object) -> tuple[SpoolFile, Arrival
         "calling_ae": "SCANNER",
         "received_s": 100.0,
     }
-    return file, Arrival(**of_all | values)
+    return Arrival(**of_all | values)
 
 
 @pytest.fixture
 def commit_together(committer, spool, monkeypatch) -> Callable[..., dict[str, object]]:
     """Commit an image of its own, and then these in one transaction; gives what each was told."""
 
-    def call(wishes: list[tuple[SpoolFile, Arrival]]) -> dict[str, object]:
+    def call(wishes: list[Arrival]) -> dict[str, object]:
         told: dict[str, object] = {}
         sizes, free, ordinary = [], threading.Event(), Recorder.record
 
@@ -75,16 +74,16 @@ def commit_together(committer, spool, monkeypatch) -> Callable[..., dict[str, ob
             free.wait(30)
             return ordinary(recorder, arrivals)
 
-        def commit(file, arrival):
+        def commit(arrival):
             try:
-                told[arrival.sop_instance_uid] = committer.commit(file, arrival)
+                told[arrival.sop_instance_uid] = committer.commit(arrival)
             except Exception as error:  # noqa: BLE001  looked at by the test
                 told[arrival.sop_instance_uid] = error
 
         monkeypatch.setattr(Recorder, "record", slow)
         threads = []
         for number, wish in enumerate([sealed(spool, f"{STUDY}.1.1000"), *wishes]):
-            threads.append(threading.Thread(target=commit, args=wish))
+            threads.append(threading.Thread(target=commit, args=(wish,)))
             threads[-1].start()
             while not sizes or len(committer._waiting) < number:
                 time.sleep(0.001)
@@ -130,20 +129,10 @@ def test_a_value_that_the_driver_cannot_bind_fails_no_other_and_leaves_no_lock(
 
 def test_a_single_value_that_the_driver_cannot_bind_leaves_no_lock(committer, spool, index):
     with pytest.raises(RefusedValueError):
-        committer.commit(*sealed(spool, GUILTY, expected_images=2**70))
+        committer.commit(sealed(spool, GUILTY, expected_images=2**70))
     with index.begin() as connection:  # which waits for the lock of any other
         connection.exec_driver_sql("DELETE FROM study")
     assert list(spool.placed()) == []
-
-
-def test_a_file_that_cannot_be_moved_fails_no_other(commit_together, spool, index):
-    wishes = [sealed(spool, uid) for uid in (GUILTY, *INNOCENT)]
-    file = wishes[0][0]
-    (spool.root / "instances" / file.folder.day / file.part).unlink()
-    told = commit_together(wishes)
-    assert isinstance(told.pop(GUILTY), SpoolError)
-    assert told == dict.fromkeys(INNOCENT, Outcome.NEW)
-    assert_only_the_innocent_are_kept(spool, index)
 
 
 def test_one_that_is_refused_does_not_hold_up_those_that_waited_for_the_index_with_it(
@@ -158,7 +147,7 @@ def test_one_that_is_refused_does_not_hold_up_those_that_waited_for_the_index_wi
         patch.setattr(Recorder, "record", away)
         for uid in (GUILTY, *INNOCENT):
             with pytest.raises(sa.exc.OperationalError):
-                committer.commit(*sealed(spool, uid))
+                committer.commit(sealed(spool, uid))
         with pytest.raises(sa.exc.OperationalError):
             committer.check()
     assert len(list(spool.placed())) == 7
@@ -170,7 +159,7 @@ def test_one_that_is_refused_does_not_hold_up_those_that_waited_for_the_index_wi
 def test_a_duplicate_whose_file_cannot_be_removed_is_a_duplicate_all_the_same(
     commit_together, committer, spool, monkeypatch
 ):
-    committer.commit(*sealed(spool, INNOCENT[0]))
+    committer.commit(sealed(spool, INNOCENT[0]))
 
     def stuck(*_):
         raise OSError(30, "Read-only file system")
@@ -233,8 +222,8 @@ def test_a_server_that_refuses_a_value_is_understood_and_goes_on(
     server = open_index(Storage(directory=tmp_path, database_url=postgresql))
     committer = Committer(spool, server)
     with pytest.raises(RefusedValueError):
-        committer.commit(*sealed(spool, GUILTY, **values))
-    assert committer.commit(*sealed(spool, INNOCENT[0])) is Outcome.NEW
+        committer.commit(sealed(spool, GUILTY, **values))
+    assert committer.commit(sealed(spool, INNOCENT[0])) is Outcome.NEW
     assert set(spool.placed()) == known_files(server)
     assert len(known_files(server)) == 1
     committer.close()

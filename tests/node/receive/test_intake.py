@@ -93,4 +93,5 @@ def test_a_disk_that_refuses_leaves_nothing_behind(intake, storage, index, monke
         keep(intake, Draft(), 1, 50_000)
     monkeypatch.undo()
     assert snapshot(index, STUDY, 1) == ()
-    assert all(part.stat().st_size == 0 for part in Spool.open(storage).parts())
+    assert all(file.stat().st_size == 0 for file in Spool.open(storage).unfinished())
+    assert list(Spool.open(storage).placed()) == []

@@ -93,7 +93,16 @@ def test_an_unfinished_file_is_removed(spool, index, keep):
     torn = spool.begin()
     torn.append(b"half of it")
     assert recover(spool, index).removed_parts == 1
-    assert list(spool.parts()) == []
+    assert list(spool.unfinished()) == []
+    assert len(list(spool.placed())) == 1
+
+
+def test_files_that_waited_for_an_instance_go_without_a_word(storage, spool, index, keep):
+    keep(1)
+    assert any(spool.unfinished())
+    found = recover(Spool.open(storage), index)
+    assert (found.removed_parts, found.recorded, found.unreadable) == (0, 0, 0)
+    assert list(spool.unfinished()) == []
     assert len(list(spool.placed())) == 1
 
 

@@ -22,6 +22,7 @@ from pynetdicom.sop_class import Verification
 from node.index.holdings import snapshot, study_arrivals
 from node.receive import room
 from node.spool import Spool
+from tests.receiving import files_of
 
 STUDY = "1.2.826.0.1.1"
 
@@ -116,7 +117,7 @@ def test_the_same_instance_again_is_acknowledged_and_kept_once(
     for _ in range(3):
         assert association.send_c_store(mr_instance(1)).Status == 0x0000
     assert len(stored_files(storage, index)) == 1
-    assert len(list((storage.directory / "spool").rglob("*.dcm"))) == 1
+    assert len(files_of(storage.directory)) == 1
 
 
 def test_other_bytes_under_a_known_uid_fail_loudly_and_change_nothing(
@@ -129,7 +130,7 @@ def test_other_bytes_under_a_known_uid_fail_loudly_and_change_nothing(
     assert association.send_c_store(mr_instance(1, Rows=8)).Status == 0xC111
     assert stored_files(storage, index) == [file]
     assert file.read_bytes() == before
-    assert len(list((storage.directory / "spool").rglob("*.dcm"))) == 2
+    assert len(files_of(storage.directory)) == 2
 
 
 def test_enhanced_and_legacy_converted_mr_are_accepted_and_ct_is_not(receiver, associate):
@@ -218,7 +219,7 @@ def test_an_instance_that_belongs_to_nothing_is_refused(
             setattr(image, keyword, value)
     association = associate(receiver())
     assert association.send_c_store(image).Status == status
-    assert list((storage.directory / "spool").rglob("*.dcm")) == []
+    assert files_of(storage.directory) == []
 
 
 def test_implicit_little_endian_is_read_too(receiver, associate, storage, index, mr_instance):

@@ -18,6 +18,7 @@ from node.receive.intake import Intake
 from node.receive.scp import Scp
 from node.spool import Spool
 from node.tls import client_context, server_context
+from tests.receiving import files_of
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +181,7 @@ def test_a_study_arrives_over_tls(
     command += ["-aec", "PERFUSION", "127.0.0.1", str(scp.port)]
     command += [str(file) for file in sorted(tmp_path.glob("*.dcm"))]
     subprocess.run(command, check=True, timeout=60, capture_output=True)
-    assert len(list((storage.directory / "spool").rglob("*.dcm"))) == 5
+    assert len(files_of(storage.directory)) == 5
 
 
 def test_files_that_do_not_fit_are_named_and_not_shown(certificates):
