@@ -153,7 +153,7 @@ def _floor(curves: FloatArray, time_s: FloatArray, heart: Heart, ours: float) ->
     count = [0]
     linearise = Problem.linearise
 
-    def counted(self: Problem, position: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def counted(self: Problem, position: torch.Tensor) -> torch.Tensor:
         count[0] += len(position)
         return linearise(self, position)
 

@@ -102,7 +102,8 @@ def fronts(distance_s: Tensor) -> tuple[Tensor, Tensor]:
     onset = (-cells[..., :1]).clamp(1.0, n_lags - 3.0)
     before = onset.floor()
     nodes = before.long() + torch.arange(-1, 3)
-    weights = (onset - before) ** torch.arange(5.0) @ _FRONT.to(cells.dtype)
+    powers = torch.linalg.vander(onset - before, N=5)
+    weights = (powers @ _FRONT.to(cells.dtype)).squeeze(-2)
     impulse = torch.zeros_like(cells).scatter_(-1, nodes, weights[..., 4:])
     step = cells.add_(0.5).clamp_(0.0, 1.0).scatter_(-1, nodes, weights[..., :4])
     return step, impulse

@@ -160,12 +160,14 @@ def _btex_slopes(time_s: Tensor, parameters: Tensor, haematocrit: float) -> tupl
     )
     flow, passing, one = flow[:, 0], blood[:, 0], torch.ones_like(flow[:, 0])
     none = torch.zeros_like(flow)
-    by_flow = torch.stack([one, flow, none, -passing, none], dim=1)
-    by_ps = torch.stack([none, -flow, -flow, none, none], dim=1)
-    by_blood = torch.stack([none, none, none, passing, none], dim=1)
-    by_interstitium = torch.stack([none, none, flow, none, none], dim=1)
-    by_delay = torch.stack([none, none, none, flow, -flow], dim=1)
-    return functions, torch.stack([by_flow, by_ps, by_blood, by_interstitium, by_delay], dim=1)
+    shares = [
+        *(one, flow, none, -passing, none),  # by flow
+        *(none, -flow, -flow, none, none),  # by PS
+        *(none, none, none, passing, none),  # by blood
+        *(none, none, flow, none, none),  # by interstitium
+        *(none, none, none, flow, -flow),  # by delay
+    ]
+    return functions, torch.stack(shares, dim=1).view(-1, 5, 5)
 
 
 FERMI: Final = Model(

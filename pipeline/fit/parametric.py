@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from scipy.stats import qmc
 from torch import Tensor
@@ -67,7 +68,7 @@ class Parametric:
         for _ in range(_MEASUREMENTS):
             search = solve(problem, data, _measured_weight(problem, search), search.near)
         position = search.position
-        covariance = torch.linalg.inv(search.precision)
+        covariance = torch.linalg.inv(search.appraisal.precision)
         sd_log_flow = covariance[:, 0, 0].sqrt().to(DTYPE)
         near = 1e-3 * problem.prior_spread
         at_bound = (position < problem.lowest + near) | (position > problem.highest - near)
@@ -83,7 +84,7 @@ class Parametric:
             fitted=fitted,
             parameters=dict(zip(names, others, strict=True)),
             position=position.double(),
-            precision=search.precision,
+            precision=search.appraisal.precision,
             noise_share=search.weight.amax(dim=1).rsqrt() / fitted.amax(dim=1),
         )
 
@@ -99,8 +100,8 @@ class Parametric:
         if self._model.n_searches == 1 and doubtful.any():
             rows = doubtful.nonzero()[:, 0]
             again = self._lowest(data[rows], weight[rows], _SECOND_SEARCHES)
-            better = again.cost < search.cost[rows]
-            search.put(rows[better], again, better)
+            better = again.appraisal.cost < search.appraisal.cost[rows]
+            search.put(rows[better], again, better.nonzero()[:, 0])
         return search
 
     def _lowest(self, data: Tensor, weight: Tensor, n_searches: int) -> Search:
@@ -108,8 +109,9 @@ class Parametric:
         best = solve(self._problem, data, weight, starts[0])
         for start in starts[1:]:
             other = solve(self._problem, data, weight, start)
-            better = other.cost < best.cost
-            best.put(better.nonzero()[:, 0], other, better)
+            better = other.appraisal.cost < best.appraisal.cost
+            lower = better.nonzero()[:, 0]
+            best.put(lower, other, lower)
         return best
 
 
@@ -122,13 +124,13 @@ class _Starts:
 
     def nearest(self, data: Tensor, weight: Tensor, count: int) -> list[Linearisation]:
         """Those of lowest cost for each curve, best first; weights are equal over time."""
-        values = self.near.values
-        height = values.square().sum(dim=1)
+        values, variance = self.near.values, weight[:, :1].reciprocal()
+        # Cost times variance, without the square of the curve itself, is one product of matrices.
+        of_starts = torch.column_stack([-2.0 * values, values.square().sum(dim=1), self.prior_cost])
+        of_curves = torch.column_stack([data, torch.ones_like(variance), variance])
         found = []
-        for curves, equal in zip(
-            torch.split(data, CHUNK), torch.split(weight[:, :1], CHUNK), strict=True
-        ):
-            cost = (height - 2.0 * curves @ values.T).mul_(equal).add_(self.prior_cost)
+        for some in torch.split(of_curves, CHUNK):
+            cost = some @ of_starts.T
             found.append(
                 cost.min(dim=1, keepdim=True).indices
                 if count == 1
@@ -167,12 +169,14 @@ def _measured_weight(problem: Problem, search: Search) -> Tensor:
     """
     determined = (
         1.0
-        - torch.linalg.inv(search.precision).diagonal(dim1=1, dim2=2)
+        - torch.linalg.inv(search.appraisal.precision).diagonal(dim1=1, dim2=2)
         / problem.prior_spread.double().square()
     )
     residual = search.residual
-    spread = residual.abs().median(dim=1, keepdim=True).values / 0.6745
-    kept = (residual.abs() <= OUTLIER_SCORE * spread).to(residual.dtype)
+    size, middle = residual.abs(), (residual.shape[1] - 1) // 2
+    # The median, five times faster than torch finds it.
+    median = np.partition(size.numpy(), middle, axis=1)[:, middle, None]
+    kept = (size <= OUTLIER_SCORE / 0.6745 * torch.from_numpy(median)).to(residual.dtype)
     freedom = (kept.sum(dim=1) - determined.sum(dim=1)).clamp(min=1.0).to(residual.dtype)
     variance = (kept * residual**2).sum(dim=1) / freedom
     return kept / variance.clamp(min=1e-12)[:, None]

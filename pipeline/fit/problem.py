@@ -57,8 +57,11 @@ class Problem:
             curves = (1.0 - spill) * curves + spill * self._convolution.undispersed
         return curves
 
-    def linearise(self, position: Tensor) -> tuple[Tensor, Tensor]:
-        """Model curves [curve, time] and their slopes [curve, parameter + 1, time]."""
+    def linearise(self, position: Tensor) -> Tensor:
+        """Slopes of the model curves, and then the curves themselves [curve, parameter + 2, time].
+
+        They stay together, because all that is made of them is their products with each other.
+        """
         if self._model.slopes is None:
             return self._differences(position)
         return self._slopes(position, self._model.slopes)
@@ -71,7 +74,7 @@ class Problem:
         """Variance of the transit times over the usual one [curve, 1]."""
         return (parameters[:, self._dispersion, None] / USUAL_DISPERSION_S) ** 2
 
-    def _slopes(self, position: Tensor, slopes: Slopes) -> tuple[Tensor, Tensor]:
+    def _slopes(self, position: Tensor, slopes: Slopes) -> Tensor:
         """Slopes by the model's own functions.
 
         They are taken for the dispersion that the prior expects, which changes them little.
@@ -82,26 +85,24 @@ class Problem:
         convolved = functions.view(-1, n_lags) @ self._slope_matrix
         convolved = convolved.view(n_curves, n_functions, -1)
         tissue, rows = convolved[:, 0], shares @ convolved
+        others: list[Tensor] = []  # before the slope by the delay
         if self._dispersion is not None:
             variance = self._variance(parameters)
             wider = functions[:, 0] @ self._convolution.widening
             tissue = torch.addcmul(tissue, wider, variance - self._usual)
-            rows = _before_delay(rows, 2.0 * variance * wider)
+            others.append(wider.mul_(2.0 * variance))
         if self._spill is not None:
             spill, cavity = parameters[:, self._spill, None], self._convolution.undispersed
-            rows = _before_delay(rows.mul_(1.0 - spill[:, None]), spill * (cavity - tissue))
+            rows.mul_(1.0 - spill[:, None])
+            others = [*(one.mul_(1.0 - spill) for one in others), spill * (cavity - tissue)]
             tissue = torch.addcmul(spill * cavity, tissue, 1.0 - spill)
-        return tissue, rows
+        added = [one[:, None] for one in others]
+        return torch.cat([rows[:, :-1], *added, rows[:, -1:], tissue[:, None]], dim=1)
 
-    def _differences(self, position: Tensor) -> tuple[Tensor, Tensor]:
+    def _differences(self, position: Tensor) -> Tensor:
         n_curves, n_parameters = position.shape
         shifts = torch.nn.functional.pad(torch.eye(n_parameters) * _DIFFERENCE, (0, 0, 1, 0))
         shifted = (position[:, None] + shifts).reshape(-1, n_parameters)
         values = self.curves(shifted).view(n_curves, n_parameters + 1, -1)
-        here = values[:, 0]
-        return here, (values[:, 1:] - here[:, None]) / _DIFFERENCE
-
-
-def _before_delay(rows: Tensor, row: Tensor) -> Tensor:
-    """Put `row` [curve, time] before the last of rows [curve, row, time]."""
-    return torch.cat([rows[:, :-1], row[:, None], rows[:, -1:]], dim=1)
+        here = values[:, :1]
+        return torch.cat([(values[:, 1:] - here) / _DIFFERENCE, here], dim=1)
