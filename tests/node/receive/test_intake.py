@@ -1,16 +1,20 @@
 """One instance from its pieces to its file, at the sizes where the way into the file changes."""
 
+import contextlib
 import errno
 import hashlib
 import os
+import threading
+from pathlib import Path
 
 import pytest
 
+from node.errors import UnreadableInstanceError
 from node.index.holdings import snapshot
 from node.receive.draft import Draft
 from node.receive.intake import Intake
 from node.receive.part10 import read_file_header
-from node.receive.recover import recover
+from node.receive.recover import arrival_of, recover
 from node.spool import BLOCK_BYTES, Spool
 from tests.raw_sender import SUCCESS, mr_data_set
 from tests.receiving import take
@@ -33,6 +37,14 @@ def keep(intake: Intake, draft: Draft, number: int, size_bytes: int, piece: int 
     return data
 
 
+def is_whole(path: Path) -> bool:
+    try:
+        arrival_of(path, "")
+    except UnreadableInstanceError:
+        return False
+    return True
+
+
 def files(storage, index) -> list[bytes]:
     rows = snapshot(index, STUDY, 1)
     return [(storage.directory / "spool" / row.file).read_bytes() for row in rows]
@@ -46,6 +58,33 @@ def test_an_instance_of_any_size_is_kept_bit_for_bit_under_its_digest(intake, st
         assert read_file_header(stream).digest == hashlib.sha256(data).digest()
         assert stream.read() == data
     assert row.sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_whoever_lists_the_spool_meanwhile_sees_no_torn_file(intake, storage):
+    folder = storage.directory / "spool" / "instances"
+    torn, whole, done = set(), set(), threading.Event()
+
+    def look() -> None:
+        for path in set(folder.glob("*/*.dcm")) - whole:
+            with contextlib.suppress(FileNotFoundError):  # a long one is on its way under `.part`
+                if path.stat().st_size > 0:
+                    (whole if is_whole(path) else torn).add(path)
+
+    def watch() -> None:
+        while not done.is_set():
+            look()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    draft = Draft()
+    sizes = [90_000, 87_000, 700_000, 90_000] * 14 + [12 * 2**20] * 2
+    for number, size in enumerate(sizes):
+        keep(intake, draft, number, size, 2**18)
+    done.set()
+    watcher.join()
+    look()
+    assert not torn
+    assert len(whole) == len(sizes)
 
 
 def test_the_next_instance_has_nothing_of_the_one_before(intake, storage, index):
