@@ -27,13 +27,7 @@ def held_still(series: InputSeries, leader: Anatomy) -> InputSeries:
     one = series.slice
     if series.kind is InputKind.DUAL_SEQUENCE:
         one = replace(one, proton_density=_density_put_back(one, leader))
-        frames = follow(
-            one.frames,
-            one.time_s,
-            leader.aligned,
-            leader.source.time_s,
-            one.geometry.spacing_mm,
-        ).frames
+        frames = _followed(one, leader)
     elif _same_grid(series, leader):
         placed = _placed(one.frames, one.time_s, leader)
         pool = leader.regions.lv_pool
@@ -41,6 +35,14 @@ def held_still(series: InputSeries, leader: Anatomy) -> InputSeries:
     else:
         return series
     return replace(series, slice=replace(one, frames=frames))
+
+
+def _followed(one: PerfusionSlice, leader: Anatomy) -> FloatArray:
+    """Move a low-resolution series like its slice, under the same coils [time, row, column]."""
+    moved = follow(
+        one.frames, one.time_s, leader.aligned, leader.source.time_s, one.geometry.spacing_mm
+    )
+    return without_shading(moved.frames, moved.bulk_displacement_mm, leader.shading_slope)
 
 
 def _density_put_back(one: PerfusionSlice, leader: Anatomy) -> FloatArray | None:
@@ -53,7 +55,8 @@ def _density_put_back(one: PerfusionSlice, leader: Anatomy) -> FloatArray | None
         of_leader = leader.aligned.bulk_displacement_mm[:1]
     # the last ones of both come in the beats just before the others
     beat = np.clip(np.arange(-len(density), 0) + len(of_leader), 0, None)
-    return put_back(density, of_leader[beat], one.geometry.spacing_mm)
+    still = put_back(density, of_leader[beat], one.geometry.spacing_mm)
+    return without_shading(still, of_leader[beat], leader.shading_slope)
 
 
 def _same_grid(series: InputSeries, leader: Anatomy) -> bool:

@@ -1,7 +1,7 @@
 """Anatomy of a first pass: where the heart is, held still and outlined, slice by slice."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -41,6 +41,8 @@ class Anatomy:
     regions: Regions
     insertion_points: InsertionPoints
     sectors: IntArray
+    shading_slope: FloatArray = field(default_factory=lambda: np.zeros(2))
+    """What was taken out of the frames of the brightness of the coils [1/mm], (row, column)."""
     density_mm: FloatArray | None = None
     """Where the heart was in the proton-density frames, relative to the reference frame of
     `aligned` [frame, (row, column)]."""
@@ -154,5 +156,6 @@ def _outline(found: _Found, aligned: AlignedSeries, network: AnatomyNetwork) -> 
         regions=regions,
         insertion_points=points,
         sectors=aha_sectors(regions, points, found.level, spacing_mm),
+        shading_slope=slope,
         density_mm=moved_mm,
     )

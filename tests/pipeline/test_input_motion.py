@@ -86,6 +86,31 @@ def test_proton_density_frames_of_a_dual_sequence_move_like_those_of_its_slice(l
         np.testing.assert_allclose(density, displaced, rtol=1e-4, atol=1e-3)
 
 
+def test_a_dual_sequence_is_freed_of_the_shading_of_its_slice(leader):
+    """A heart that breathes through the brightness of the coils grows and fades in both series."""
+    moved = breathing(N_FRAMES, 12.0)
+    slope = np.array([0.008, -0.004])
+    still = simulate_heart(np.zeros((N_FRAMES, 2)))
+    brightness = np.exp(moved @ slope)
+    displaced = np.stack(
+        [
+            gain * ndimage.shift(frame, move / SPACING_MM, order=1, mode="nearest")
+            for frame, move, gain in zip(still.frames, moved, brightness, strict=True)
+        ]
+    )
+    series = series_of(still, InputKind.DUAL_SEQUENCE)
+    series = replace(series, slice=replace(series.slice, frames=displaced))
+    breathes = replace(leader, aligned=replace(leader.aligned, bulk_displacement_mm=moved))
+    wanted = pool_of(still.frames, leader)
+
+    def error(slope):
+        found = held_still(series, replace(breathes, shading_slope=slope)).slice.frames
+        return np.abs(pool_of(found, leader) / wanted - 1.0).max()
+
+    assert error(slope) < 0.02
+    assert error(np.zeros(2)) > 0.05
+
+
 def test_a_diluted_bolus_on_another_grid_is_left_as_it_is(leader):
     series = series_of(simulate_heart(np.zeros((N_FRAMES, 2))), InputKind.DUAL_BOLUS)
     elsewhere = replace(series, slice=replace(series.slice, geometry=geometry(3.0)))
