@@ -37,9 +37,14 @@ _R2_STAR_RELAXIVITY: Final = (20.0, 20.0)
 """[L/mmol/s]. From T2* of about 10 ms in the blood pool at a peak of about 4 mmol/L (Kellman 2017)
 with a native R2* of about 20 /s: (100 - 20) / 4. Uncertain; it matters for echo times over 1 ms."""
 
-_T1_BLOOD_S: Final = (1.58, 1.66)
-_T1_MYOCARDIUM_S: Final = (1.07, 1.22)
-"""Before contrast at 1.5 T and 3 T: Sharma 2006, doi 10.1002/jmri.20504."""
+_T1_BLOOD_S: Final = (1.58, 1.80)
+"""Before contrast at 1.5 T and 3 T, the middle of what is published: 1.58 and 1.66 s (Sharma 2006,
+doi 10.1002/jmri.20504), 1.44 and 1.93 s (Stanisz 2005, doi 10.1002/mrm.20605), 1.70 and 2.00 s
+(Kellman 2017)."""
+
+_T1_MYOCARDIUM_S: Final = (1.03, 1.22)
+"""The same of the wall: 1.07 and 1.22 s (Sharma 2006), 1.03 and 1.47 s (Stanisz 2005), 1.10 and
+1.30 s (Kellman 2017), 0.95 and 1.05 s (Dabir 2014, doi 10.1186/s12968-014-0069-x)."""
 
 _T2_BLOOD_S: Final = (0.220, 0.250)
 _T2_MYOCARDIUM_S: Final = (0.045, 0.045)
