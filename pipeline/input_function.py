@@ -34,6 +34,9 @@ _LATE_AFTER_S: Final = 20.0
 _SIGNAL_ERROR: Final = 0.03
 """Relative error of enhancement that the restoration of a peak reckons with."""
 
+_ALIKE: Final = 4.0
+"""So many neighbouring frames have errors alike; the fit of a peak takes them as independent."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Candidate:
@@ -180,10 +183,11 @@ def _finished(candidate: _Candidate, physics: Physics) -> InputFunction:
     """Restore the peak where it was not measured, and find the landmarks."""
     curve = candidate.curve
     landmarks = find_landmarks(curve.time_s, curve.values_mmol_l)
-    values = curve.values_mmol_l
+    values, spread = curve.values_mmol_l, candidate.spread
     unreliable = ~curve.reliable(HIGHEST_AMPLIFICATION)
     if unreliable.any():
-        values = _restored(curve, landmarks, physics.dose_mmol_kg)
+        values, of_peak = _restored(curve, landmarks, physics.dose_mmol_kg)
+        spread = float(np.hypot(spread, of_peak))
         landmarks = find_landmarks(curve.time_s, values)
     return InputFunction(
         time_s=curve.time_s,
@@ -193,12 +197,16 @@ def _finished(candidate: _Candidate, physics: Physics) -> InputFunction:
         source=candidate.source,
         saturated=bool(unreliable.any()) or _is_flat(curve.time_s, values, landmarks.peak_s),
         series=candidate.series,
-        spread=candidate.spread,
+        spread=spread,
     )
 
 
-def _restored(curve: BloodCurve, landmarks: Landmarks, dose_mmol_kg: float | None) -> FloatArray:
+def _restored(
+    curve: BloodCurve, landmarks: Landmarks, dose_mmol_kg: float | None
+) -> tuple[FloatArray, float]:
     """Curve whose unmeasured peak is that of a gamma-variate through its flanks.
+
+    Beside it: standard deviation of the logarithm of the area under it that the fit leaves open.
 
     ``A (x e^(1-x))^alpha`` with ``x = (t - t0) / tau``; each sample counts by how well the readout
     measures it, and the height by what the dose lets expect.
@@ -230,10 +238,20 @@ def _restored(curve: BloodCurve, landmarks: Landmarks, dose_mmol_kg: float | Non
         return np.concatenate([away, prior])
 
     found = least_squares(misfit, start, loss="soft_l1")
-    restored: FloatArray = np.where(
-        used & ~curve.reliable(HIGHEST_AMPLIFICATION), shape(found.x), values
+    lost = used & ~curve.reliable(HIGHEST_AMPLIFICATION)
+
+    def restored(parameters: FloatArray) -> FloatArray:
+        return np.where(lost, shape(parameters), values)
+
+    def log_area(parameters: FloatArray) -> float:
+        return float(np.log(max(np.clip(restored(parameters)[used], 0.0, None).sum(), 1e-6)))
+
+    jacobian: FloatArray = np.asarray(found.jac)
+    covariance = _ALIKE * np.linalg.inv(jacobian.T @ jacobian)
+    slope = np.array(
+        [(log_area(found.x + step) - log_area(found.x - step)) / 2e-4 for step in 1e-4 * np.eye(4)]
     )
-    return restored
+    return restored(found.x), float(np.sqrt(slope @ covariance @ slope))
 
 
 def _is_flat(time_s: FloatArray, curve: FloatArray, peak_s: float) -> bool:

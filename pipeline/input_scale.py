@@ -177,8 +177,8 @@ def scale_findings(shared: SharedScale | None, spread: float) -> tuple[Finding, 
         Finding(
             code="input-scale-estimated",
             severity=Severity.WARNING,
-            sentence="The scale of the short readout of the blood had to be found from the images, "
-            f"which leave {spread:.0%} of the height of the input function open.",
+            sentence="The scale of the short readout of the blood, or its peak, had to be found "
+            f"from the rest, which leaves {spread:.0%} of the height of the input function open.",
         ),
     )
 

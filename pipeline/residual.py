@@ -41,6 +41,9 @@ SAME_SLICE_MM: Final = 6.0
 LARGEST_DISAGREEMENT: Final = 16.0
 """Squared deviation, in expected errors, beyond which blood and wall tell different stories."""
 
+DOUBTFUL_SPREAD: Final = 0.1
+"""Of the height of the curves, that deserves a warning: without any contradiction it is 0.06."""
+
 HIGHEST_MMOL_L: Final = 2.0
 """More than this is left in blood at no dose in use."""
 
@@ -67,6 +70,8 @@ class Residual:
     myocardium_mmol_l: float = 0.0
     disagreement: float = 0.0
     """Squared deviation of blood and wall from the best common story, in expected errors."""
+    spread: float = 0.0
+    """Standard deviation of the logarithm of the height of the curves that it leaves open."""
 
 
 def measure_baseline(
@@ -139,11 +144,26 @@ def residual(baseline: Baseline, native: Baseline, physics: Physics) -> Residual
     away = rises[:, None, None] - expected
     cost = np.einsum("ibd,ij,jbd->bd", away, precision, away) + deviation**2
     weight = np.exp(-0.5 * (cost - cost.min()))
+    disagreement = float(cost.min())
     return Residual(
         blood_mmol_l=float(np.average(np.broadcast_to(blood, wall.shape), weights=weight)),
         myocardium_mmol_l=float(np.average(wall, weights=weight)),
-        disagreement=float(cost.min()),
+        disagreement=disagreement,
+        spread=_height_spread(blood, weight, physics) * max(disagreement, 1.0) ** 0.5,
     )
+
+
+def _height_spread(blood_mmol_l: FloatArray, weight: FloatArray, physics: Physics) -> float:
+    """Say how far the height of curves on a raised baseline is open (logarithm).
+
+    Signal is read in multiples of the baseline, so that the height goes with its relaxation rate.
+    Where blood and wall disagree by more than expected, their errors are larger than expected, too:
+    `residual` widens it by as much (as Birge did for constants of nature).
+    """
+    rate = 1.0 / physics.t1_blood_s + physics.r1_relaxivity_l_mmol_s * blood_mmol_l
+    height = np.broadcast_to(np.log(rate), weight.shape)
+    away = height - np.average(height, weights=weight)
+    return float(np.sqrt(np.average(away**2, weights=weight)))
 
 
 def native_baseline(baselines: Sequence[Baseline]) -> Baseline:
@@ -160,6 +180,16 @@ def residual_findings(found: Residual) -> tuple[Finding, ...]:
         "wall"
     )
     if _is_plausible(found):
+        if found.spread > DOUBTFUL_SPREAD:
+            return (
+                Finding(
+                    code="residual-contrast-uncertain",
+                    severity=Severity.WARNING,
+                    sentence="The baseline is raised by an earlier injection, by different amounts "
+                    f"in blood and wall; it was corrected for {amounts}, which leaves "
+                    f"{found.spread:.0%} of the height of the curves open.",
+                ),
+            )
         return (
             Finding(
                 code="residual-contrast",

@@ -139,7 +139,7 @@ class InputFunction:
     """The readout was near its ceiling at the peak: the amplitude is uncertain."""
     spread: float = 0.0
     """Standard deviation of the logarithm of its height that the scale of a separate readout leaves
-    open."""
+    open, and a peak that had to be restored."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

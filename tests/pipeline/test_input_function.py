@@ -57,6 +57,18 @@ def test_restored_peak_lies_between_the_clipped_signal_and_what_the_dose_lets_ex
     np.testing.assert_allclose(found.concentration_mmol_l[low], truth[low], atol=0.25)
 
 
+@pytest.mark.parametrize("peak_mmol_l", [6.0, 9.0, 12.0])
+def test_what_a_restored_peak_leaves_open_is_stated(peak_mmol_l):
+    truth = blood_curve(TIME_S, peak_mmol_l=peak_mmol_l)
+    found = found_in(first_pass_of(LONG, slice_of(LONG, truth, noise=0.02), dose=0.1))
+    measured = found_in(first_pass_of(short_readout(), slice_of(short_readout(), truth)))
+    assert found.saturated
+    assert found.spread > 0.05
+    assert measured.spread == 0.0
+    error = np.log(found.concentration_mmol_l.sum() / truth.sum())
+    assert abs(error) < 2.0 * found.spread
+
+
 def test_signal_that_stays_on_its_plateau_is_flagged_even_where_the_model_sees_no_ceiling():
     plateau = np.minimum(blood_curve(TIME_S), 0.7)
     assert found_in(first_pass_of(short_readout(), slice_of(short_readout(), plateau))).saturated

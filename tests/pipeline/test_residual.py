@@ -7,6 +7,9 @@ import pytest
 
 from pipeline import signal_model
 from pipeline.residual import (
+    DOUBTFUL_SPREAD,
+    GAIN_ERROR,
+    REGION_ERROR,
     SHARE_OF_BLOOD,
     Baseline,
     Residual,
@@ -91,6 +94,33 @@ def test_the_darkest_baseline_is_the_native_one():
 def test_a_plausible_residual_is_noted_and_keeps_the_numbers():
     found = Residual(blood_mmol_l=0.2, myocardium_mmol_l=0.08)
     assert [one.severity for one in residual_findings(found)] == [Severity.NOTE]
+
+
+def test_blood_and_wall_that_tell_different_stories_leave_more_open_and_warn():
+    native = baseline_with(0.0, 0.0)
+    agreed, parted = (
+        residual(baseline_with(0.3, share * SHARE_OF_BLOOD * 0.3), native, PHYSICS)
+        for share in (1.0, 1.7)
+    )
+    assert agreed.spread < 0.07 < DOUBTFUL_SPREAD < parted.spread
+    assert [one.severity for one in residual_findings(agreed)] == [Severity.NOTE]
+    [finding] = residual_findings(parted)
+    assert (finding.code, finding.severity) == ("residual-contrast-uncertain", Severity.WARNING)
+    assert f"{parted.spread:.0%}" in finding.sentence
+
+
+def test_what_is_left_open_is_how_far_noise_throws_the_height_of_the_curves():
+    rng = np.random.default_rng(1)
+    native, raised = baseline_with(0.0, 0.0), baseline_with(0.3, SHARE_OF_BLOOD * 0.3)
+    heights, spreads = [], []
+    for _ in range(60):
+        blood, wall = np.exp(rng.normal(0.0, REGION_ERROR, 2) + rng.normal(0.0, GAIN_ERROR))
+        noisy = replace(raised, blood=raised.blood * blood, myocardium=raised.myocardium * wall)
+        found = residual(noisy, native, PHYSICS)
+        rate = 1.0 / PHYSICS.t1_blood_s + PHYSICS.r1_relaxivity_l_mmol_s * found.blood_mmol_l
+        heights.append(np.log(rate))
+        spreads.append(found.spread)
+    assert np.std(heights) == pytest.approx(np.mean(spreads), rel=0.25)
 
 
 def test_a_change_of_scale_between_first_passes_withholds_the_numbers():
