@@ -1,5 +1,7 @@
 """What the node accepts: SOP classes and transfer syntaxes, the same list for scanner and PACS."""
 
+from functools import cache
+
 from pynetdicom.presentation import PresentationContext, build_context
 
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
@@ -31,6 +33,7 @@ TRANSFER_SYNTAXES = (
 )
 
 
+@cache  # which costs most of a negotiation
 def supported_contexts() -> list[PresentationContext]:
     """Return the presentation contexts that are offered to every peer."""
     storage = [build_context(sop_class, list(TRANSFER_SYNTAXES)) for sop_class in STORAGE_CLASSES]
