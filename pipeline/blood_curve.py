@@ -63,7 +63,7 @@ def pools(
 ) -> list[PoolSignal | None]:
     """Read the blood of each slice; None where no bolus is seen to arrive."""
     return [
-        with_foot(pool_signal(one, frames, masks.lv_pool))
+        with_foot(pool_signal(one, frames, masks.lv_pool, masks.myocardium))
         for one, frames, masks in zip(slices, aligned_frames, regions, strict=True)
     ]
 

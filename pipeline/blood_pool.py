@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from pipeline.result import Regions
-from pipeline.rician import mean_magnitude, noise_excess, noise_level
+from pipeline.rician import mean_magnitude, noise_excess, noise_in, shows_noise
 from pipeline.study import BoolArray, FloatArray, InputKind, InputSeries, IntArray, PerfusionSlice
 
 PUREST_SHARE = 0.2
@@ -55,14 +55,18 @@ def pool_signal(
     one: PerfusionSlice,
     frames: FloatArray,
     pool: BoolArray,
+    wall: BoolArray | None = None,
+    *,
     least_enhancement: float = LEAST_ENHANCEMENT,
     excess: float | None = None,
 ) -> PoolSignal | None:
     """Read the blood of `one` slice from its aligned frames [time, row, column].
 
-    `pool` is the mask of the left ventricular cavity [row, column], `excess` that of `noise_excess`
-    where the frames of `one` were moved and do not tell it. None where the pool is too small or no
-    bolus passes through it.
+    `pool` is the mask of the cavity [row, column], `wall` that of the myocardium beside it, which
+    tells the noise where it is not too dark: in bright blood papillary muscles move, and a third
+    more would pass for noise. Else the pool itself does. `excess` is that of `noise_excess` where
+    the frames of `one` were moved and do not tell it. None where the pool is too small or no bolus
+    passes through it.
     """
     inner = core(pool)
     signal = frames[:, inner].astype(float)
@@ -71,7 +75,9 @@ def pool_signal(
     pure = _purest(signal, np.argwhere(inner))
     if excess is None:
         excess = noise_excess(one.frames)
-    mean = mean_magnitude(signal[:, pure], noise_level(signal), axis=1, excess=excess)
+    beside = inner if wall is None or not wall.any() else core(wall)
+    noise = noise_in(frames, beside if shows_noise(frames[:, beside]) else inner, inner)
+    mean = mean_magnitude(signal[:, pure], noise, axis=1, excess=excess)
     early = float(np.median(np.sort(mean)[: max(mean.size // 10, 3)]))
     if early <= 0.0 or mean.max() < least_enhancement * early:
         return None
@@ -118,7 +124,9 @@ def _largest_pool(
     for share in (0.95, 0.5):
         mask = inside >= share
         if np.count_nonzero(mask) >= LEAST_PIXELS:
-            return pool_signal(source, source.frames, mask, least_enhancement, excess)
+            return pool_signal(
+                source, source.frames, mask, least_enhancement=least_enhancement, excess=excess
+            )
     return None
 
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 from scipy.interpolate import PchipInterpolator
 
 from pipeline import signal_model
-from pipeline.rician import mean_magnitude, noise_excess, noise_level
+from pipeline.rician import mean_magnitude, noise_excess, noise_levels
 from pipeline.signal_model import Medium
 from pipeline.study import BoolArray, FloatArray, PerfusionSlice, Physics, Readout
 
@@ -127,7 +127,7 @@ def tissue_curves(
     signal = frames[:, mask].T.astype(float)
     n_baseline = baseline_frames(perfusion_slice.time_s, arrival_s)
     inner = ndimage.binary_erosion(mask)  # at the edges, what moves looks like noise
-    noise = noise_level(frames[:, inner] if inner.any() else signal.T)
+    noise = noise_levels(frames, inner if inner.any() else mask, mask)
     excess = noise_excess(perfusion_slice.frames)
     baseline = _baseline(signal[:, :n_baseline], mask, noise, excess)
     usable = baseline > 0.0
@@ -148,9 +148,10 @@ def tissue_curves(
     return curves
 
 
-def _baseline(dark: FloatArray, mask: BoolArray, noise: float, excess: float) -> FloatArray:
+def _baseline(dark: FloatArray, mask: BoolArray, noise: FloatArray, excess: float) -> FloatArray:
     """Signal before the bolus of each pixel of `mask`, from its dark frames [pixel, time].
 
+    `noise` is that of each pixel, because it differs over the heart.
     Concentration goes with its inverse, whose mean noise makes too large: a few frames at four
     times the noise cost five percent, and the scatter is worse. But the wall is one tissue under
     coils that vary slowly, so that each pixel is drawn to the mean of its surroundings by as much

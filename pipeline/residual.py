@@ -16,8 +16,8 @@ from pipeline import signal_model
 from pipeline.blood_pool import core, pool_signal
 from pipeline.concentration import baseline_frames
 from pipeline.result import Finding, Regions, Severity
-from pipeline.rician import mean_magnitude, noise_excess, noise_level
-from pipeline.study import FloatArray, IntArray, PerfusionSlice, Physics
+from pipeline.rician import mean_magnitude, noise_excess, noise_in
+from pipeline.study import BoolArray, FloatArray, IntArray, PerfusionSlice, Physics
 
 LEAST_RISE: Final = 0.05
 """Relative rise of the baseline below which nothing is taken to be left: drift and noise."""
@@ -93,10 +93,10 @@ def measure_baseline(
     for one, frames, masks in zip(slices, aligned_frames, regions, strict=True):
         n_frames = baseline_frames(one.time_s, arrival_s)
         excess = noise_excess(one.frames)
-        pool = pool_signal(one, frames, masks.lv_pool)
+        pool = pool_signal(one, frames, masks.lv_pool, masks.myocardium)
         inner, wall = core(masks.lv_pool), core(masks.myocardium)
         before = (
-            _dark_signal(frames[:, inner], n_frames, excess)
+            _dark_signal(frames, wall, inner, n_frames, excess)
             if pool is None
             else float(pool.signal[:n_frames].mean())
         )
@@ -104,16 +104,19 @@ def measure_baseline(
         if one.proton_density is not None:
             gain = float(one.proton_density[:, inner | wall].mean())
         blood.append(before / gain)
-        myocardium.append(_dark_signal(frames[:, wall], n_frames, excess) / gain)
+        myocardium.append(_dark_signal(frames, wall, wall, n_frames, excess) / gain)
         positions.append(one.geometry.position_mm)
     return Baseline(
         blood=np.array(blood), myocardium=np.array(myocardium), position_mm=np.array(positions)
     )
 
 
-def _dark_signal(signal: FloatArray, n_frames: int, excess: float) -> float:
-    """Mean magnitude before the bolus, without noise, of pixels [time, pixel]."""
-    return float(mean_magnitude(signal[:n_frames].ravel(), noise_level(signal), 0, excess))
+def _dark_signal(
+    frames: FloatArray, wall: BoolArray, where: BoolArray, n_frames: int, excess: float
+) -> float:
+    """Mean magnitude before the bolus, without noise, which the wall tells."""
+    dark = frames[:n_frames, where]
+    return float(mean_magnitude(dark.ravel(), noise_in(frames, wall, where), 0, excess))
 
 
 def residual(baseline: Baseline, native: Baseline, physics: Physics) -> Residual:

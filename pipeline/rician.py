@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.study import FloatArray
+from pipeline.study import BoolArray, FloatArray
 
 LEAST_POWER_SHARE = 0.1
 """Of the power this much is kept, so that a signal at the noise level stays a number."""
@@ -20,6 +20,8 @@ MOVED: Final = 1.5
 MOVED_BRIGHT: Final = 1.2
 GAUSSIAN: Final = 2.5
 """Signal over scatter above which magnitudes scatter as the noise does, to a few percent."""
+BRIGHT: Final = 4.0
+"""The same to two percent."""
 DARKEST_SHARE: Final = 0.05
 
 ZEROS: Final = (0.2, 0.3, 0.45, 0.55, 0.61, 0.7, 0.79, 0.9)
@@ -37,6 +39,8 @@ FEW_ZEROS: Final = 0.01
 _OUTLIER: Final = 3.0
 LEAST_TOLD: Final = 12
 """Frames that tell the spread of a pixel."""
+LEAST_PLANE_PIXELS: Final = 30
+"""Fewer pixels do not tell how noise differs from place to place."""
 
 
 def noise_level(signal: FloatArray) -> float:
@@ -47,15 +51,69 @@ def noise_level(signal: FloatArray) -> float:
     frames change by more than noise; then the quietest of those thirds of the series is taken in
     which the signal is well above the noise, so that it is Gaussian there, too.
     """
-    bends = np.abs(np.diff(signal.astype(float), n=2, axis=0)) / (0.6745 * np.sqrt(6.0))
-    n_parts = min(PARTS, max(len(bends) // LEAST_FRAMES, 1))
-    levels = np.array([np.median(part) for part in np.array_split(bends, n_parts)])
-    means = np.array([np.median(part) for part in np.array_split(signal[1:-1], n_parts)])
+    bends, means = _thirds(signal)
+    levels = np.array([np.median(part) for part in bends])
+    bright = np.array([np.median(part) for part in means])
     last, least = float(levels[-1]), float(levels.min())
     if last > MOVED * least:
         return least
-    quietest = float(levels.min(where=means >= GAUSSIAN * levels, initial=last))
+    quietest = float(levels[_quietest(levels, bright)])
     return quietest if last > MOVED_BRIGHT * quietest else last
+
+
+def noise_levels(frames: FloatArray, region: BoolArray, where: BoolArray) -> FloatArray:
+    """Measure the standard deviation of the noise in each pixel of `where` [pixel].
+
+    Parallel imaging and scanners that even out how bright coils are make noise uneven: in one
+    heart there may be twice as much in the lateral wall as in the septum. Its logarithm is taken to
+    be a plane, through the scatter of the pixels of `region` (both masks [row, column]) in the
+    quietest third of `frames` [time, row, column]; its mean is that of `noise_level`.
+    """
+    signal = frames[:, region]
+    level = noise_level(signal)
+    bends, means = _thirds(signal)
+    medians = np.array([np.median(part) for part in bends])
+    chosen = bends[_quietest(medians, np.array([np.median(part) for part in means]))]
+    scatter = np.median(chosen, axis=0)
+    place, known = np.argwhere(region).astype(float), scatter > 0.0
+    if np.count_nonzero(known) < LEAST_PLANE_PIXELS:
+        return np.full(np.count_nonzero(where), level)
+    middle = place[known].mean(axis=0)
+    design = np.column_stack([np.ones(len(place)), place - middle])
+    logs = np.log(np.where(known, scatter, 1.0))
+    for _ in range(4):
+        plane = np.linalg.lstsq(design[known], logs[known], rcond=None)[0]
+        away = np.abs(logs - design @ plane)
+        known &= away <= _OUTLIER * np.median(away[known]) / 0.6745
+    uneven: FloatArray = level * np.exp((np.argwhere(where) - middle) @ plane[1:])
+    return uneven
+
+
+def shows_noise(signal: FloatArray) -> bool:
+    """Whether a third of a series [time, pixel] is bright enough to scatter as the noise does."""
+    bends, means = _thirds(signal)
+    return any(
+        bool(np.median(mean) >= BRIGHT * np.median(bend))
+        for mean, bend in zip(means, bends, strict=True)
+    )
+
+
+def noise_in(frames: FloatArray, region: BoolArray, where: BoolArray) -> float:
+    """Noise of `where` as a whole, told by `region`: root of the mean power (`noise_levels`)."""
+    return float(np.sqrt((noise_levels(frames, region, where) ** 2).mean()))
+
+
+def _thirds(signal: FloatArray) -> tuple[list[FloatArray], list[FloatArray]]:
+    """Scatter by second differences, and magnitude, in the parts of a series [time, pixel]."""
+    bends = np.abs(np.diff(signal.astype(float), n=2, axis=0)) / (0.6745 * np.sqrt(6.0))
+    n_parts = min(PARTS, max(len(bends) // LEAST_FRAMES, 1))
+    return np.array_split(bends, n_parts), np.array_split(signal[1:-1], n_parts)
+
+
+def _quietest(levels: FloatArray, means: FloatArray) -> int:
+    """Which part has least noise of those bright enough for it to be Gaussian; else the last."""
+    seen = np.where(means >= GAUSSIAN * levels, levels, np.inf)
+    return int(np.argmin(seen)) if np.isfinite(seen).any() else len(levels) - 1
 
 
 def noise_excess(frames: FloatArray) -> float:
@@ -97,7 +155,7 @@ def _excess_of_coils(noise: FloatArray) -> float:
 
 
 def mean_magnitude(
-    signal: FloatArray, noise: float, axis: int, excess: float = USUAL_EXCESS
+    signal: FloatArray, noise: float | FloatArray, axis: int, excess: float = USUAL_EXCESS
 ) -> FloatArray:
     """Average magnitudes along `axis` without their noise: powers, less what noise adds to them."""
     power = (signal.astype(float) ** 2).mean(axis=axis)

@@ -14,7 +14,7 @@ from pipeline.calibration.unknowns import Draw, applied, readout_as
 from pipeline.concentration import lookup
 from pipeline.input_scale import agreement
 from pipeline.result import Regions
-from pipeline.rician import mean_magnitude, noise_excess, noise_level
+from pipeline.rician import mean_magnitude, noise_excess, noise_in
 from pipeline.scale_evidence import TwoReadouts
 from pipeline.signal_model import Medium
 from pipeline.study import (
@@ -153,9 +153,10 @@ def judge(seen: Seen, first_pass: FirstPass, truth: Draw) -> Verdict:
 
 def _dark_wall(one: PerfusionSlice, frames: FloatArray, masks: Regions, pool: PoolSignal) -> float:
     """Signal of the wall without its rim before the bolus."""
-    signal = frames[:, core(masks.myocardium)].astype(float)
-    dark = signal[: baseline_end(pool)]
-    return float(mean_magnitude(dark.ravel(), noise_level(signal), 0, noise_excess(one.frames)))
+    wall = core(masks.myocardium)
+    dark = frames[: baseline_end(pool), wall]
+    noise = noise_in(frames, wall, wall)
+    return float(mean_magnitude(dark.ravel(), noise, 0, noise_excess(one.frames)))
 
 
 def _region(seen: FloatArray, expected: float) -> float:

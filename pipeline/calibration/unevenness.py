@@ -17,7 +17,7 @@ from pipeline import signal_model
 from pipeline.blood_curve import baseline_end, pools
 from pipeline.blood_pool import core
 from pipeline.result import Regions
-from pipeline.rician import mean_magnitude, noise_excess, noise_level
+from pipeline.rician import mean_magnitude, noise_excess, noise_levels
 from pipeline.study import FirstPass, FloatArray, PerfusionSlice, Physics
 
 USUAL_SLOPE_MM: Final = (3e-5, 2e-4)
@@ -95,7 +95,8 @@ def _gradient(
     if np.count_nonzero(inner) < _FEWEST_PIXELS:
         return None
     signal = frames[:, inner].astype(float)
-    dark = mean_magnitude(signal[:n_dark], noise_level(signal), 0, noise_excess(one.frames))
+    noise = noise_levels(frames, core(masks.myocardium), inner)
+    dark = mean_magnitude(signal[:n_dark], noise, 0, noise_excess(one.frames))
     peak = int(np.argmax(signal.mean(axis=1)))
     bright = signal[max(peak - 3, 0) : peak + 4].mean(axis=0)
     place = np.argwhere(inner) * np.asarray(one.geometry.spacing_mm)

@@ -105,7 +105,7 @@ def test_tissue_pixel_without_signal_before_the_bolus_is_nan_and_others_are_not(
     assert (curves[1:, 6:] > 0.1).all()
 
 
-def noisy_wall(*, coils, signal_to_noise, sensitivity=1.0, n_dark=5):
+def noisy_wall(*, coils, signal_to_noise, sensitivity=1.0, noise_slope=0.0, n_dark=5):
     """A ring of wall in air, some dark frames and some with contrast agent; with its truth."""
     rng = np.random.default_rng(3)
     rows, columns = np.indices((64, 64))
@@ -117,7 +117,8 @@ def noisy_wall(*, coils, signal_to_noise, sensitivity=1.0, n_dark=5):
     noise = float(signal[0]) / signal_to_noise
     clean = np.zeros((40, 64, 64))
     clean[:, mask] = signal[:, None] * np.broadcast_to(sensitivity, mask.shape)[mask]
-    parts = noise * rng.standard_normal((2 * coils, *clean.shape))
+    uneven = np.exp(noise_slope * (columns - 32))
+    parts = noise * uneven * rng.standard_normal((2 * coils, *clean.shape))
     parts[0] += clean
     frames = np.sqrt((parts**2).sum(axis=0))
     one = PerfusionSlice(frames=frames, time_s=time_s, geometry=GEOMETRY)
@@ -139,3 +140,11 @@ def test_pixels_that_truly_differ_keep_their_own_baseline_where_noise_is_low():
     )
     even = ((rows + columns) % 2 == 0)[mask]
     np.testing.assert_allclose([found[even].mean(), found[~even].mean()], [0.8, 0.8], rtol=0.03)
+
+
+def test_a_wall_with_less_noise_on_one_side_shows_as_much_contrast_agent_on_both():
+    """With one noise for all, the loud side would read a third too low, the quiet one too high."""
+    found, mask = noisy_wall(coils=2, signal_to_noise=4.0, noise_slope=0.04, n_dark=12)
+    columns = np.indices((64, 64))[1][mask]
+    quiet, loud = found[columns < 22].mean(), found[columns > 42].mean()
+    assert [quiet, loud] == pytest.approx([0.8, 0.8], rel=0.06)

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from pipeline.rician import mean_magnitude, noise_excess, noise_level
+from pipeline.rician import (
+    mean_magnitude,
+    noise_excess,
+    noise_level,
+    noise_levels,
+    shows_noise,
+)
 
 SIGNAL = np.full((40, 900), 3.0)
 
@@ -78,3 +84,34 @@ def test_bright_frames_that_change_a_little_more_than_noise_do_not_hide_what_the
 def test_dark_frames_without_signal_do_not_pass_for_little_noise():
     signal = np.where(np.arange(60)[:, None] < 20, 0.0, 30.0) * np.ones((60, 400))
     assert noise_level(magnitudes(signal)) == pytest.approx(1.0, rel=0.05)
+
+
+ROWS, COLUMNS = np.indices((40, 40))
+RING = (np.hypot(ROWS - 20, COLUMNS - 20) >= 10) & (np.hypot(ROWS - 20, COLUMNS - 20) < 15)
+POOL = np.hypot(ROWS - 20, COLUMNS - 20) < 10
+
+
+def uneven_noise(*, slope=0.03, signal=12.0):
+    """Frames of a ring and a pool whose noise is 1 in the middle and grows to the right."""
+    noise = np.exp(slope * (COLUMNS - 20))
+    return noise, noise * magnitudes(signal / noise * np.ones((60, 40, 40)))
+
+
+@pytest.mark.parametrize("slope", [-0.03, 0.0, 0.03])
+def test_noise_that_differs_from_side_to_side_is_found_in_each_pixel(slope):
+    noise, frames = uneven_noise(slope=slope)
+    for where in (RING, POOL):
+        np.testing.assert_allclose(noise_levels(frames, RING, where), noise[where], rtol=0.12)
+
+
+def test_too_few_pixels_tell_one_noise_for_all():
+    _, frames = uneven_noise()
+    few = RING & (ROWS < 8)
+    levels = noise_levels(frames, few, POOL)
+    assert np.ptp(levels) == 0.0
+    assert levels[0] == noise_level(frames[:, few])
+
+
+def test_only_a_bright_region_shows_the_noise():
+    assert shows_noise(magnitudes(2.0 * SIGNAL))
+    assert not shows_noise(magnitudes(SIGNAL / 2.0))
