@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from pipeline import concentration, signal_model
 from pipeline.blood_pool import PoolSignal, pool_signal
@@ -95,9 +96,20 @@ def blood_curve(
     return with_amplification(pool, found, readout, medium, residual_mmol_l)
 
 
+def at_times(time_s: FloatArray, curve: BloodCurve) -> FloatArray:
+    """Values of a curve at other times [mmol/L], constant beyond its ends.
+
+    By a cubic spline: straight lines between frames would make a passage of a few seconds wider,
+    and every percent of its width becomes several of flow under stress.
+    """
+    inside = np.clip(time_s, curve.time_s[0], curve.time_s[-1])
+    values: FloatArray = CubicSpline(curve.time_s, curve.values_mmol_l)(inside)
+    return values
+
+
 def averaged(curves: Sequence[BloodCurve], time_s: FloatArray) -> BloodCurve:
     """Mean of curves of the same blood, at given times."""
-    values = [np.interp(time_s, one.time_s, one.values_mmol_l) for one in curves]
+    values = [at_times(time_s, one) for one in curves]
     amplification = [
         np.interp(time_s, one.time_s, np.minimum(one.amplification, _LARGEST)) for one in curves
     ]
@@ -122,7 +134,7 @@ def combined(
     shows: signal that is held down by the ceiling looks as if it were well below it. Where the
     other measurement says more, its word counts for that.
     """
-    values = np.interp(main.time_s, other.time_s, other.values_mmol_l)
+    values = at_times(main.time_s, other)
     beside = np.interp(main.time_s, other.time_s, np.minimum(other.amplification, _LARGEST))
     height = float(values.max())
     spread = _spread(other)

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from pipeline import signal_model
-from pipeline.blood_curve import BloodCurve, arrival_s, baseline
+from pipeline.blood_curve import BloodCurve, arrival_s, at_times, baseline
 from pipeline.blood_pool import PoolSignal
 from pipeline.bolus import find_landmarks
 from pipeline.study import Physics
@@ -25,9 +25,7 @@ def passage_shift_s(
     """
     apart = arrival_s(main) - find_landmarks(curve.time_s, curve.values_mmol_l).arrival_s
     shifts = apart + np.arange(-LARGEST_CORRECTION_S, LARGEST_CORRECTION_S + 0.05, 0.1)
-    moved = np.array(
-        [np.interp(main.time_s - one, curve.time_s, curve.values_mmol_l) for one in shifts]
-    )
+    moved = np.array([at_times(main.time_s - one, curve) for one in shifts])
     expected = signal_model.magnitude(
         np.clip(moved, 0.0, None) + residual_mmol_l, physics.readout, signal_model.blood(physics)
     )

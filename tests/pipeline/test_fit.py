@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.errors import InvalidStudyError
 from pipeline.fit import fit_flow, model_in
-from pipeline.fit.models import MODELS
+from pipeline.fit.models import BTEX_ERROR, MODELS
 from pipeline.result import FitStatus
 from pipeline.study import State
 from tests.kinetic_truth import blood_curve, input_of, plug_flow_exchange
@@ -42,8 +42,8 @@ def test_a_later_curve_changes_the_delay_and_not_the_flow(model):
         ]
     )
     found = fit_flow(curves, TIME_S, INPUT, model=model)
-    assert np.diff(found.delay_s)[0] == pytest.approx(1.2, abs=0.25)
-    assert found.mbf_ml_min_g[1] == pytest.approx(found.mbf_ml_min_g[0], rel=0.12)
+    assert np.diff(found.delay_s)[0] == pytest.approx(1.2, abs=0.3)  # the prior of the delay draws
+    assert found.mbf_ml_min_g[1] == pytest.approx(found.mbf_ml_min_g[0], rel=0.15)
 
 
 def test_each_curve_is_fitted_alone_whatever_the_others_are(stress_curve):
@@ -110,5 +110,5 @@ def test_stress_flow_is_expected_to_be_higher_only_where_the_curves_leave_it_ope
 
 def test_no_standard_deviation_is_smaller_than_the_error_of_the_model(stress_curve):
     found = fit_flow(stress_curve[None], TIME_S, INPUT)
-    assert found.mbf_model_sd_ml_min_g == pytest.approx(0.01 * found.mbf_ml_min_g)
+    assert found.mbf_model_sd_ml_min_g == pytest.approx(BTEX_ERROR * found.mbf_ml_min_g)
     assert (found.mbf_sd_ml_min_g > found.mbf_model_sd_ml_min_g).all()

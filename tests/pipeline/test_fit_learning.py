@@ -103,6 +103,40 @@ def test_what_is_usual_is_expected_of_the_heart_once_and_not_of_every_curve(stre
     assert abs(many / few - 1.0) < 0.08
 
 
+@pytest.fixture(scope="module")
+def bent(blood):
+    """Found over true flow of 16 even segments of 3 mL/min/g whose curves all bend alike."""
+
+    def ratios(share):
+        artery, rng = after_artery(blood_curve, mean_s=0.7), np.random.default_rng(11)
+        tissue = {"ps_ml_min_g": 1.1, "blood_volume": 0.11, "interstitium": 0.2, "delay_s": 0.2}
+        flows = 3.0 * np.exp(0.07 * rng.standard_normal(16))
+        curves = np.array(
+            [plug_flow_exchange(TIME_S, artery, mbf_ml_min_g=flow, **tissue) for flow in flows]
+        )
+        peak_s = TIME_S[np.argmax(blood.concentration_mmol_l)]
+        bend = share * np.sin(2.0 * np.pi * np.clip((TIME_S - peak_s + 1.0) / 24.0, 0.0, 1.0))
+        noise = 0.004 * rng.standard_normal(curves.shape)
+        curves += curves.max(axis=1, keepdims=True) * (bend + noise)
+        model = model_in(State.STRESS, "btex")
+        prior = learned_prior(
+            lambda before: [fit_flow(curves, TIME_S, blood, model=model, prior=before)], model
+        )
+        return fit_flow(curves, TIME_S, blood, model=model, prior=prior).mbf_ml_min_g / flows
+
+    return ratios
+
+
+def test_a_percent_by_which_curves_bend_does_not_become_two_thirds_of_flow(bent):
+    """Motion and readout bend curves of segments by more than noise; it must count as an error."""
+    assert np.mean(bent(0.01)) < 1.4
+    assert np.mean(bent(0.0)) == pytest.approx(1.0, abs=0.06)
+
+
+def test_what_no_model_fits_does_not_scatter_the_segments_of_an_even_heart(bent):
+    assert np.std(bent(0.0)) < 0.05
+
+
 def test_too_few_curves_teach_nothing(fit_segments, blood):
     def two(prior: Prior):
         [whole] = fit_segments(prior)
