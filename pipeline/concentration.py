@@ -11,7 +11,7 @@ from scipy import ndimage
 from scipy.interpolate import PchipInterpolator
 
 from pipeline import signal_model
-from pipeline.rician import mean_magnitude, noise_excess, noise_levels
+from pipeline.rician import mean_magnitude, noise_excess, noise_levels, without_noise
 from pipeline.signal_model import Medium
 from pipeline.study import BoolArray, FloatArray, PerfusionSlice, Physics, Readout
 
@@ -130,6 +130,7 @@ def tissue_curves(
     noise = noise_levels(frames, inner if inner.any() else mask, mask)
     excess = noise_excess(perfusion_slice.frames)
     baseline = _baseline(signal[:, :n_baseline], mask, noise, excess)
+    signal = without_noise(signal, noise[:, None], excess)
     usable = baseline > 0.0
     curves = np.full(signal.shape, np.nan)
     medium = signal_model.myocardium(physics)

@@ -161,3 +161,16 @@ def mean_magnitude(
     power = (signal.astype(float) ** 2).mean(axis=axis)
     mean: FloatArray = np.sqrt(np.maximum(power - excess * noise**2, LEAST_POWER_SHARE * power))
     return mean
+
+
+def without_noise(signal: FloatArray, noise: FloatArray, excess: float) -> FloatArray:
+    """Take from magnitudes, one by one, what noise adds to them on average.
+
+    For ``excess - 1`` variances of the noise less power, the mean of a magnitude of three times the
+    noise or more is that of the signal: one of the `excess` variances is the scatter itself.
+    """
+    power = signal**2
+    clean: FloatArray = np.sqrt(
+        np.maximum(power - (excess - 1.0) * noise**2, LEAST_POWER_SHARE * power)
+    )
+    return clean

@@ -9,6 +9,7 @@ from pipeline.rician import (
     noise_level,
     noise_levels,
     shows_noise,
+    without_noise,
 )
 
 SIGNAL = np.full((40, 900), 3.0)
@@ -115,3 +116,12 @@ def test_too_few_pixels_tell_one_noise_for_all():
 def test_only_a_bright_region_shows_the_noise():
     assert shows_noise(magnitudes(2.0 * SIGNAL))
     assert not shows_noise(magnitudes(SIGNAL / 2.0))
+
+
+@pytest.mark.parametrize("coils", [1, 2, 4])
+def test_single_magnitudes_are_on_average_what_is_beneath_the_noise(coils):
+    """Before the bolus a curve would else begin above zero, by what its baseline was lowered."""
+    seen = magnitudes(SIGNAL, coils=coils, seed=3)
+    assert without_noise(seen, np.ones(seen.shape[1]), 2.0 * coils).mean() == pytest.approx(
+        3.0, rel=0.03
+    )
