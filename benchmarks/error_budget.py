@@ -203,10 +203,16 @@ def _as_it_is(one: Pass) -> FirstPass:
         )
 
     series = one.first_pass.input_series
+    quiet = series and series.slice.proton_density_readout
     return replace(
         one.first_pass,
         physics=replace(physics, readout=tilted(one.first_pass.physics.readout)),
-        input_series=series and replace(series, readout=tilted(series.readout)),
+        input_series=series
+        and replace(
+            series,
+            readout=tilted(series.readout),
+            slice=replace(series.slice, proton_density_readout=quiet and tilted(quiet)),
+        ),
     )
 
 
