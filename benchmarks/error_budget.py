@@ -30,9 +30,9 @@ from pipeline.outline import Anatomy, outline_slices
 from pipeline.phantom import PhantomSettings, PhantomStudy, simulate
 from pipeline.phantom.truth import FirstPassTruth, SliceTruth
 from pipeline.quantify import quantify
-from pipeline.residual import Baseline, Residual, measure_baseline, residual
+from pipeline.residual import Baseline, Residual, by_scales, measure_baseline, residual
 from pipeline.result import InputFunction, Regions
-from pipeline.scale_evidence import two_readouts
+from pipeline.scale_evidence import TwoReadouts, two_readouts
 from pipeline.study import BoolArray, FirstPass, FloatArray, Readout
 
 STEPS: Final = ("nothing", "scanner", "residual", "input", "outlines")
@@ -98,15 +98,19 @@ def measured(seed: int, passes: list[Pass], given: Sequence[str]) -> list[Measur
         slope_mm = found.left_slope_mm
     native_baseline = _baseline(next(one for one in passes if one.truth is first.truth))
     left = [_left(one, native_baseline, given) for one in passes]
-    shared = shared_scales(
-        [
-            two_readouts(one.first_pass, _frames(one), _regions(one), each.blood_mmol_l)
-            for one, each in zip(passes, left, strict=True)
-        ]
-    )
+    if "residual" not in given:
+        left = by_scales(left, _two_readouts(passes, left))
+    shared = shared_scales(_two_readouts(passes, left))
     return [
         _quantified(seed, one, each, scale, slope_mm, given)
         for one, each, scale in zip(passes, left, shared, strict=True)
+    ]
+
+
+def _two_readouts(passes: Sequence[Pass], left: Sequence[Residual]) -> list[TwoReadouts | None]:
+    return [
+        two_readouts(one.first_pass, _frames(one), _regions(one), each.blood_mmol_l)
+        for one, each in zip(passes, left, strict=True)
     ]
 
 

@@ -32,6 +32,7 @@ from pipeline.reserve import low_reserve_share, only_shown, reserve, work_correc
 from pipeline.residual import (
     Baseline,
     Residual,
+    by_scales,
     measure_baseline,
     native_baseline,
     residual,
@@ -46,7 +47,7 @@ from pipeline.result import (
     PerfusionResult,
     SegmentReserve,
 )
-from pipeline.scale_evidence import two_readouts
+from pipeline.scale_evidence import TwoReadouts, two_readouts
 from pipeline.study import FirstPass, PerfusionStudy, Physics, State
 
 
@@ -114,7 +115,8 @@ def analyse(
         outlined = [_with_native_t1(one, native_t1) for one in outlined]
     outlined = _calibrated(outlined)
     residuals = _residuals(outlined)
-    shared = _shared_scales(outlined, residuals)
+    residuals = by_scales(residuals, _two_readouts(outlined, residuals))
+    shared = shared_scales(_two_readouts(outlined, residuals))
     for one, left, scale in zip(outlined, residuals, shared, strict=True):
         with _failing_into(failures, one.first_pass):
             analysed.append(_quantify_first_pass(one, left, scale, settings, progress))
@@ -230,21 +232,19 @@ def _residuals(outlined: Sequence[_Outlined]) -> list[Residual]:
     return [residual(one.baseline, native, one.first_pass.physics) for one in outlined]
 
 
-def _shared_scales(
+def _two_readouts(
     outlined: Sequence[_Outlined], residuals: Sequence[Residual]
-) -> list[SharedScale | None]:
-    """Gather what the first passes tell each other about the scale of a short readout."""
-    return shared_scales(
-        [
-            two_readouts(
-                one.first_pass,
-                [each.aligned.frames for each in one.anatomies],
-                [each.regions for each in one.anatomies],
-                left.blood_mmol_l,
-            )
-            for one, left in zip(outlined, residuals, strict=True)
-        ]
-    )
+) -> list[TwoReadouts | None]:
+    """Read the blood of each first pass that has a short readout."""
+    return [
+        two_readouts(
+            one.first_pass,
+            [each.aligned.frames for each in one.anatomies],
+            [each.regions for each in one.anatomies],
+            left.blood_mmol_l,
+        )
+        for one, left in zip(outlined, residuals, strict=True)
+    ]
 
 
 def _quantify_first_pass(

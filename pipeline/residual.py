@@ -7,7 +7,7 @@ the first injection, same slices and same sequence, tells how much is left.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -15,8 +15,10 @@ import numpy as np
 from pipeline import signal_model
 from pipeline.blood_pool import core, pool_signal
 from pipeline.concentration import baseline_frames
+from pipeline.input_scale import residual_by_scales
 from pipeline.result import Finding, Regions, Severity
 from pipeline.rician import mean_magnitude, noise_excess, noise_in
+from pipeline.scale_evidence import TwoReadouts
 from pipeline.study import BoolArray, FloatArray, IntArray, PerfusionSlice, Physics
 
 LEAST_RISE: Final = 0.05
@@ -154,6 +156,39 @@ def residual(baseline: Baseline, native: Baseline, physics: Physics) -> Residual
         disagreement=disagreement,
         spread=_height_spread(blood, weight, physics) * max(disagreement, 1.0) ** 0.5,
     )
+
+
+def by_scales(
+    residuals: Sequence[Residual], passes: Sequence[TwoReadouts | None]
+) -> list[Residual]:
+    """Let the scales of two readouts say, too, what was left before each first pass.
+
+    What errs in the baselines, mostly the scanner, errs in blood and wall alike: their ratio stays.
+
+    Parameters
+    ----------
+    residuals
+        By the baselines of each first pass.
+    passes
+        Blood of each in two readouts, with what is left by `residuals`; None: it has not two.
+    """
+    retold = []
+    for number, one in enumerate(residuals):
+        told = residual_by_scales(passes, number, one.spread)
+        if told is None:
+            retold.append(one)
+            continue
+        blood_mmol_l, spread = told
+        share = one.myocardium_mmol_l / one.blood_mmol_l
+        retold.append(
+            replace(
+                one,
+                blood_mmol_l=blood_mmol_l,
+                myocardium_mmol_l=share * blood_mmol_l,
+                spread=spread,
+            )
+        )
+    return retold
 
 
 def _height_spread(blood_mmol_l: FloatArray, weight: FloatArray, physics: Physics) -> float:

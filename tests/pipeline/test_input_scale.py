@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.input_scale import (
     agreement,
+    residual_by_scales,
     scale_findings,
     shared_scales,
     unknown_scale,
@@ -41,6 +42,30 @@ def both(peak_mmol_l, *, noise=0.01, factor=1.0, density=None, flip_scale=1.0):
         LONG, slice_of(tilted[0], truth, noise=0.01), second=(short_readout(), second)
     )
     return two_readouts(first_pass, [first_pass.slices[0].frames], [REGIONS])
+
+
+def after_an_injection(left_mmol_l, believed_mmol_l, peak_mmol_l=6.0):
+    """Two readouts of blood in which contrast agent was left, and what is believed of it."""
+    course = left_mmol_l + blood_curve(TIME_S, peak_mmol_l=peak_mmol_l)
+    second = slice_of(short_readout(), course, noise=0.005, step=2)
+    main = slice_of(LONG, course, noise=0.005)
+    first_pass = first_pass_of(LONG, main, second=(short_readout(), second))
+    return two_readouts(first_pass, [main.frames], [REGIONS], believed_mmol_l)
+
+
+@pytest.mark.parametrize("believed_mmol_l", [0.2, 0.45])
+def test_the_scale_of_the_other_first_pass_tells_what_an_injection_left(believed_mmol_l):
+    passes = [both(7.0, noise=0.005), after_an_injection(0.3, believed_mmol_l)]
+    found, left_open = residual_by_scales(passes, 1, 0.06)
+    assert abs(found - 0.3) < 0.5 * abs(believed_mmol_l - 0.3)
+    assert left_open < 0.08
+
+
+def test_what_an_injection_left_stays_where_no_other_scale_is_known():
+    first, second = both(7.0), after_an_injection(0.3, 0.4)
+    assert residual_by_scales([None, second], 1, 0.06) is None
+    assert residual_by_scales([first, None], 1, 0.06) is None
+    assert residual_by_scales([first, second], 0, 0.06) is None
 
 
 def tilt(used, flip_scale):

@@ -13,6 +13,7 @@ from pipeline.residual import (
     SHARE_OF_BLOOD,
     Baseline,
     Residual,
+    by_scales,
     measure_baseline,
     native_baseline,
     residual,
@@ -121,6 +122,11 @@ def test_what_is_left_open_is_how_far_noise_throws_the_height_of_the_curves():
         heights.append(np.log(rate))
         spreads.append(found.spread)
     assert np.std(heights) == pytest.approx(np.mean(spreads), rel=0.25)
+
+
+def test_first_passes_without_a_second_readout_keep_what_their_baselines_say():
+    found = [Residual(), Residual(blood_mmol_l=0.3, myocardium_mmol_l=0.14, spread=0.06)]
+    assert by_scales(found, [None, None]) == found
 
 
 def test_a_change_of_scale_between_first_passes_withholds_the_numbers():
