@@ -65,9 +65,24 @@ def test_a_wall_without_any_fit_withholds_the_numbers(perfect, judged):
 @pytest.mark.parametrize("flow", [0.02, 9.0, np.nan])
 def test_flow_that_no_living_heart_has_withholds_the_numbers(perfect, judged, flow):
     segments = tuple(
-        replace(one, mbf_ml_min_g=flow, mbf_pixel_median_ml_min_g=flow) for one in perfect.segments
+        replace(
+            one,
+            mbf_ml_min_g=flow,
+            mbf_sd_ml_min_g=0.1 * flow,
+            mbf_pixel_median_ml_min_g=flow,
+        )
+        for one in perfect.segments
     )
     assert codes(judged(segments=segments)) == {"flow-implausible": Severity.WITHHOLD}
+
+
+@pytest.mark.parametrize(("share", "weak"), [(0.25, True), (0.15, False)])
+def test_flow_with_large_standard_deviations_is_a_warning(perfect, judged, share, weak):
+    segments = tuple(
+        replace(one, mbf_sd_ml_min_g=share * one.mbf_ml_min_g) for one in perfect.segments
+    )
+    found = codes(judged(segments=segments))
+    assert found == ({"flow-weakly-determined": Severity.WARNING} if weak else {})
 
 
 def test_pixels_and_mean_curve_that_part_are_a_warning_with_the_segment(perfect, judged):
