@@ -28,12 +28,29 @@ def measured_wall(regions: Regions, spacing_mm: tuple[float, float]) -> BoolArra
         Between rows, between columns.
     """
     wall = regions.myocardium
-    inner_mm = _to_nearest(regions.lv_pool, spacing_mm)
-    outer_mm = _to_nearest(~(wall | regions.lv_pool), spacing_mm)
+    inner_mm, outer_mm = _from_edges(regions, spacing_mm)
     least = MARGIN_SHARE / (1 - MARGIN_SHARE)
     away = (inner_mm > least * outer_mm) & (outer_mm > least * inner_mm)
     measured: BoolArray = ndimage.binary_erosion(wall) & away
     return measured
+
+
+def measured_cavity(regions: Regions, spacing_mm: tuple[float, float]) -> BoolArray:
+    """All on the cavity's side of the measured wall [row, column].
+
+    People who outline for quantification draw it as the cavity. The parameters are those of
+    `measured_wall`.
+    """
+    inner_mm, outer_mm = _from_edges(regions, spacing_mm)
+    edge = regions.myocardium & ~measured_wall(regions, spacing_mm)
+    cavity: BoolArray = regions.lv_pool | (edge & (inner_mm < outer_mm))
+    return cavity
+
+
+def _from_edges(regions: Regions, spacing_mm: tuple[float, float]) -> tuple[FloatArray, FloatArray]:
+    """Distance to the endocardium and to the epicardium [mm]."""
+    outside = ~(regions.myocardium | regions.lv_pool)
+    return _to_nearest(regions.lv_pool, spacing_mm), _to_nearest(outside, spacing_mm)
 
 
 def _to_nearest(mask: BoolArray, spacing_mm: tuple[float, float]) -> FloatArray:

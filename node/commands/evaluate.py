@@ -43,7 +43,7 @@ epicardial diameter of 66 mm at the median."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
     parser.add_argument("--first-seed", type=int, default=900, help="first held-out phantom")
-    parser.add_argument("--studies", type=int, default=8, help="number of phantom studies")
+    parser.add_argument("--studies", type=int, default=20, help="number of phantom studies")
     parser.add_argument(
         "--shared-data",
         type=Path,

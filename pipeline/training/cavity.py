@@ -18,6 +18,9 @@ _STEP = 0.5
 _SMALLEST = 2.0
 """Mean radius below which there is no cavity to close, in pixels."""
 _NARROWEST = 0.7
+_DEEPEST = 4.6
+"""Trabeculae and papillary muscles make no layer deeper than 8 mm, in pixels; what is thicker is
+wall."""
 
 
 def close_cavity(series: Tensor, pool: Tensor, wall: Tensor, narrowing: Tensor) -> Tensor:
@@ -42,7 +45,7 @@ def close_cavity(series: Tensor, pool: Tensor, wall: Tensor, narrowing: Tensor) 
     radius = offset.norm(dim=-1).clamp_min(1e-3)
     angle = torch.atan2(offset[..., 1], offset[..., 0])
     inner, outer = _radii(pool, wall, centre)
-    shorter = inner * (1 - narrowing.clamp(0, _NARROWEST))
+    shorter = inner - (inner * narrowing.clamp(0, _NARROWEST)).clamp_max(_DEEPEST)
     inner, outer, shorter = (_at_angle(values, angle) for values in (inner, outer, shorter))
     stretched = inner + (radius - shorter) * (outer - inner) / (outer - shorter).clamp_min(1e-3)
     source = torch.where(radius < shorter, radius * inner / shorter.clamp_min(1e-3), stretched)

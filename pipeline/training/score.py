@@ -4,13 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from pipeline.errors import PipelineError
 from pipeline.heart import Heart, find_heart, find_hearts
 from pipeline.landmarks import insertion_points
 from pipeline.locate import heart_box
-from pipeline.measured import measured_wall
+from pipeline.measured import measured_cavity, measured_wall
 from pipeline.motion import align
 from pipeline.networks import AnatomyNetwork
 from pipeline.phantom import PhantomSettings, SliceTruth, simulate
@@ -37,7 +36,7 @@ class Score:
     against an expert's outline for quantification, which leaves out the wall's edges likewise."""
     lv_pool_dice: float = np.nan
     measured_cavity_dice: float = np.nan
-    """Of all that the measured wall encloses, which is what those experts call the cavity."""
+    """Of all on the cavity's side of that part, which is what those experts call the cavity."""
     rv_pool_dice: float = np.nan
     anterior_mm: float = np.nan
     """Distance of the anterior insertion point from the true one."""
@@ -147,9 +146,9 @@ def score_outlines(
         _expect(regions, found)
         for name, mask in expert.items():
             found[f"{name}_dice"] = dice(getattr(regions, name), mask)
-        measured = measured_wall(regions, spacing_mm)
-        found["measured_dice"] = dice(measured, expert["myocardium"])
-        found["measured_cavity_dice"] = dice(_enclosed(measured), expert["lv_pool"])
+        wall, cavity = measured_wall(regions, spacing_mm), measured_cavity(regions, spacing_mm)
+        found["measured_dice"] = dice(wall, expert["myocardium"])
+        found["measured_cavity_dice"] = dice(cavity, expert["lv_pool"])
     except PipelineError:
         found["failed"] = 1.0
     return Score(**found)
@@ -209,9 +208,8 @@ def _run(
     found["box_dice"] = _box_dice(box, truth.box, source.frames.shape[1:])
     _expect(regions, found)
     found["myocardium_dice"] = dice(regions.myocardium, truth.regions.myocardium)
-    measured, truly = measured_wall(regions, spacing), measured_wall(truth.regions, spacing)
-    found["measured_dice"] = dice(measured, truly)
-    found["measured_cavity_dice"] = dice(_enclosed(measured), _enclosed(truly))
+    for name, part in (("measured", measured_wall), ("measured_cavity", measured_cavity)):
+        found[f"{name}_dice"] = dice(part(regions, spacing), part(truth.regions, spacing))
     found["lv_pool_dice"] = dice(regions.lv_pool, truth.regions.lv_pool)
     found["rv_pool_dice"] = dice(regions.rv_pool, truth.regions.rv_pool)
     _score_points(regions, source, truth, found)
@@ -229,12 +227,6 @@ def _score_points(
     common = regions.myocardium & truth.regions.myocardium
     if common.any():
         found["sector_share"] = float((sectors == truth.sectors)[common].mean())
-
-
-def _enclosed(wall: BoolArray) -> BoolArray:
-    """All that a ring encloses; nothing where it is open."""
-    enclosed: BoolArray = ndimage.binary_fill_holes(wall) & ~wall
-    return enclosed
 
 
 def _expect(regions: Regions, found: dict[str, float]) -> None:

@@ -2,6 +2,7 @@ import math
 
 import torch
 
+from pipeline.networks import GRID_MM
 from pipeline.training.cavity import close_cavity, narrowing
 
 _SIDE, _POOL_RADIUS, _WALL_RADIUS = 80, 14.0, 22.0
@@ -29,18 +30,25 @@ def test_a_cavity_that_is_not_narrowed_stays_as_it_was():
     )
 
 
-def test_half_the_radius_leaves_a_quarter_of_the_blood():
+def test_three_tenths_of_the_radius_leave_half_of_the_blood():
     series, pool, wall = _heart()
-    closed = close_cavity(series, pool, wall, _closed_by(0.5))
-    assert math.isclose((closed > 3.5).sum() / pool.sum(), 0.25, abs_tol=0.03)
+    closed = close_cavity(series, pool, wall, _closed_by(0.3))
+    assert math.isclose((closed > 3.5).sum() / pool.sum(), 0.49, abs_tol=0.03)
+
+
+def test_muscles_make_no_layer_deeper_than_eight_millimetres():
+    series, pool, wall = _heart()
+    closed = close_cavity(series, pool, wall, _closed_by(0.7))
+    left_mm = GRID_MM * math.sqrt((closed > 3.5).sum() / math.pi)
+    assert math.isclose(GRID_MM * _POOL_RADIUS - left_mm, 8.0, abs_tol=0.4)
 
 
 def test_between_what_is_left_of_the_blood_and_the_epicardium_all_is_wall_without_a_seam():
     series, pool, wall = _heart()
-    closed = close_cavity(series, pool, wall, _closed_by(0.4))
+    closed = close_cavity(series, pool, wall, _closed_by(0.3))
     along = torch.arange(_SIDE) - (_SIDE - 1) / 2
     radius = torch.hypot(along[:, None], along[None])
-    ring = (radius > 0.6 * _POOL_RADIUS + 2) & (radius < _WALL_RADIUS - 2)
+    ring = (radius > 0.7 * _POOL_RADIUS + 2) & (radius < _WALL_RADIUS - 2)
     torch.testing.assert_close(closed[0, 0, ring], torch.full_like(closed[0, 0, ring], 2.0))
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from pipeline.measured import MARGIN_SHARE, measured_wall
+from pipeline.measured import MARGIN_SHARE, measured_cavity, measured_wall
 from pipeline.result import Regions
 
 
@@ -32,6 +32,18 @@ def test_every_measured_pixel_has_only_wall_around_it():
     found = measured_wall(regions, (2.0, 2.0))
     assert found.any()
     assert not (ndimage.binary_dilation(found) & ~regions.myocardium).any()
+
+
+def test_the_measured_wall_parts_its_cavity_from_all_outside_it():
+    regions = _ring(15, 35, (1.0, 1.0))
+    wall, cavity = measured_wall(regions, (1.0, 1.0)), measured_cavity(regions, (1.0, 1.0))
+    np.testing.assert_array_equal(cavity, ndimage.binary_fill_holes(wall) & ~wall)
+
+
+def test_a_wall_too_thin_to_be_measured_belongs_by_halves_to_both_sides():
+    regions = _ring(15, 18, (1.5, 1.5))
+    radius_mm = 1.5 * np.sqrt(measured_cavity(regions, (1.5, 1.5)).sum() / np.pi)
+    assert radius_mm == pytest.approx(16.5, abs=0.75)
 
 
 def test_a_wall_of_one_pixel_has_nothing_without_edges():
