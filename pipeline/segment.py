@@ -61,8 +61,11 @@ def segment(
     pool = _hull(_largest((labels == LV_POOL) & within)) & (depth_mm > _THINNEST_MM)
     if pool.sum() * spacing_mm[0] * spacing_mm[1] < 100 * _SMALLEST_POOL_CM2:
         raise NoMyocardiumError("the left ventricular pool could not be outlined")
+    wall = within & ~pool
+    if not _change(frames, pool) > _change(frames, wall):
+        raise NoMyocardiumError("what was outlined does not fill as a left ventricle does")
     return Regions(
-        myocardium=within & ~pool,
+        myocardium=wall,
         lv_pool=pool,
         rv_pool=_largest((labels == RV_POOL) & ~within),
         wall_probability=_mostly(np.nan_to_num(seen.classes[MYOCARDIUM])),
@@ -70,6 +73,11 @@ def segment(
         predicted_pool_dice=seen.expected_dice[1],
         insertion=np.nan_to_num(seen.insertion),
     )
+
+
+def _change(frames: FloatArray, mask: BoolArray) -> float:
+    """How much the mean signal under a mask changes over time; NaN where it is empty."""
+    return float(np.ptp(frames[:, mask].mean(axis=1))) if mask.any() else np.nan
 
 
 def _centre(labels: IntArray) -> tuple[float, float]:
