@@ -28,6 +28,10 @@ from pipeline.study import PARAMETER_NAMES, FirstPass, Origin, State
 PLAUSIBLE_FLOW_ML_MIN_G: Final = (0.1, 6.0)
 """Median of the segments; no living myocardium is known outside."""
 
+HIGHEST_USUAL_REST_ML_MIN_G: Final = 1.8
+"""Three standard deviations above the mean of patients at rest, 1.08 (0.23) mL/min/g (Xue 2020, doi
+10.1148/ryai.2020200009)."""
+
 SAID_FOR_THE_STUDY: Final = ("t1_blood_s", "t1_myocardium_s")
 """Has a finding of its own (`native_t1`)."""
 
@@ -64,7 +68,7 @@ def first_pass_findings(
             )
         ),
         *_physics_findings(first_pass),
-        *_fit_findings([one.maps for one in slices], segments),
+        *_fit_findings([one.maps for one in slices], segments, first_pass.state),
         *_segmentation_findings(slices),
     )
 
@@ -111,10 +115,13 @@ def _physics_findings(first_pass: FirstPass) -> list[Finding]:
     ]
 
 
-def _fit_findings(maps: Sequence[FlowMaps], segments: Sequence[SegmentFlow]) -> list[Finding]:
+def _fit_findings(
+    maps: Sequence[FlowMaps], segments: Sequence[SegmentFlow], state: State
+) -> list[Finding]:
     findings = [
         _failed_fits(maps),
         _implausible_flow(segments),
+        _unusual_rest(segments, state),
         _weakly_determined(segments),
         _disagreement(segments),
     ]
@@ -142,6 +149,19 @@ def _implausible_flow(segments: Sequence[SegmentFlow]) -> Finding | None:
         code="flow-implausible",
         severity=Severity.WITHHOLD,
         sentence=f"The median flow of the segments, {median:.2f} mL/min/g, is not plausible.",
+    )
+
+
+def _unusual_rest(segments: Sequence[SegmentFlow], state: State) -> Finding | None:
+    median, (_, high) = _median_flow(segments), PLAUSIBLE_FLOW_ML_MIN_G
+    if state is not State.REST or not HIGHEST_USUAL_REST_ML_MIN_G < median <= high:
+        return None
+    return Finding(
+        code="rest-flow-unusual",
+        severity=Severity.WARNING,
+        sentence=f"The median flow at rest, {median:.2f} mL/min/g, is higher than usual: the "
+        "patient was not at rest, the series is labelled wrongly, or the input function is too "
+        "low.",
     )
 
 

@@ -62,18 +62,32 @@ def test_a_wall_without_any_fit_withholds_the_numbers(perfect, judged):
     assert codes(judged(slices=(empty,))) == {"fits-failed": Severity.WITHHOLD}
 
 
-@pytest.mark.parametrize("flow", [0.02, 9.0, np.nan])
-def test_flow_that_no_living_heart_has_withholds_the_numbers(perfect, judged, flow):
-    segments = tuple(
+def all_with(flow, result):
+    return tuple(
         replace(
             one,
             mbf_ml_min_g=flow,
             mbf_sd_ml_min_g=0.1 * flow,
             mbf_pixel_median_ml_min_g=flow,
         )
-        for one in perfect.segments
+        for one in result.segments
     )
-    assert codes(judged(segments=segments)) == {"flow-implausible": Severity.WITHHOLD}
+
+
+@pytest.mark.parametrize("flow", [0.02, 9.0, np.nan])
+def test_flow_that_no_living_heart_has_withholds_the_numbers(perfect, judged, flow):
+    found = codes(judged(segments=all_with(flow, perfect)))
+    assert found == {"flow-implausible": Severity.WITHHOLD}
+
+
+@pytest.mark.parametrize(
+    ("state", "flow", "unusual"),
+    [(State.REST, 2.1, True), (State.REST, 1.5, False), (State.STRESS, 2.1, False)],
+)
+def test_flow_at_rest_as_under_stress_is_a_warning(phantom, perfect, judged, state, flow, unusual):
+    [first_pass] = phantom.study.first_passes
+    found = judged(source=replace(first_pass, state=state), segments=all_with(flow, perfect))
+    assert ("rest-flow-unusual" in codes(found)) is unusual
 
 
 @pytest.mark.parametrize(("share", "weak"), [(0.25, True), (0.15, False)])
