@@ -115,8 +115,14 @@ def analyse(
         outlined = [_with_native_t1(one, native_t1) for one in outlined]
     outlined = _calibrated(outlined)
     residuals = _residuals(outlined)
-    residuals = by_scales(residuals, _two_readouts(outlined, residuals))
-    shared = shared_scales(_two_readouts(outlined, residuals))
+    readouts = _two_readouts(outlined, residuals)
+    residuals = by_scales(residuals, readouts)
+    shared = shared_scales(
+        [
+            one and replace(one, residual_mmol_l=left.blood_mmol_l)
+            for one, left in zip(readouts, residuals, strict=True)
+        ]
+    )
     for one, left, scale in zip(outlined, residuals, shared, strict=True):
         with _failing_into(failures, one.first_pass):
             analysed.append(_quantify_first_pass(one, left, scale, settings, progress))
