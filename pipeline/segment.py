@@ -62,7 +62,7 @@ def segment(
     if pool.sum() * spacing_mm[0] * spacing_mm[1] < 100 * _SMALLEST_POOL_CM2:
         raise NoMyocardiumError("the left ventricular pool could not be outlined")
     wall = within & ~pool
-    if not _change(frames, pool) > _change(frames, wall):
+    if not _fullest(frames, pool) > _fullest(frames, wall):
         raise NoMyocardiumError("what was outlined does not fill as a left ventricle does")
     return Regions(
         myocardium=wall,
@@ -75,9 +75,12 @@ def segment(
     )
 
 
-def _change(frames: FloatArray, mask: BoolArray) -> float:
-    """How much the mean signal under a mask changes over time; NaN where it is empty."""
-    return float(np.ptp(frames[:, mask].mean(axis=1))) if mask.any() else np.nan
+def _fullest(frames: FloatArray, mask: BoolArray) -> float:
+    """How much the most changing tenth of a mask's pixels changes; NaN where it is empty.
+
+    Not their mean: in a cavity that is all but closed, most of the pool is muscle.
+    """
+    return float(np.percentile(np.ptp(frames[:, mask], axis=0), 90)) if mask.any() else np.nan
 
 
 def _centre(labels: IntArray) -> tuple[float, float]:

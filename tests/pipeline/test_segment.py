@@ -106,3 +106,12 @@ def test_a_real_series_is_found_and_outlined_as_an_expert_does(shared_data, netw
     found = segment(frames, time_s, heart, spacing_mm, network)
     assert dice(found.myocardium, expert["MyoMask"]) > 0.68
     assert dice(found.lv_pool, expert["SXmask"]) > 0.88
+
+
+@pytest.mark.shared_data
+def test_no_real_series_is_left_out_however_closed_its_cavity(shared_data, network):
+    for path in sorted((shared_data / "real-segmentation-dev").glob("*.npz")):
+        with np.load(path) as content:
+            frames, labels = content["frames"].astype(np.float32), content["labels"]
+        found = outlined(frames, np.arange(float(len(frames))), (1.15, 1.15), network)
+        assert dice(found.myocardium, labels == 1) > 0.6, path.name
