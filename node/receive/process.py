@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from node.audit import AuditTrail
 from node.config import Config
 from node.index.health import refuse_damage
-from node.index.tables import open_index
+from node.index.tables import checkpoint_until, open_index
 from node.receive.call_back import call_back_until
 from node.receive.commitment import CommitmentDesk
 from node.receive.intake import Intake
@@ -45,6 +45,7 @@ def receive_until(stop: threading.Event, config: Config) -> None:
     for work, arguments in (
         (call_back_until, (stop, desk, index, config.receive)),
         (audit.ship_until, (stop,)),
+        (checkpoint_until, (stop, index)),
     ):
         threading.Thread(target=work, args=arguments, daemon=True).start()
     stop.wait()

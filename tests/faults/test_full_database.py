@@ -3,8 +3,11 @@
 The spool has room here, so that nothing but the database's own commit can fail.
 """
 
+import contextlib
 import itertools
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,10 +98,38 @@ def test_a_database_that_is_full_when_an_analysis_ends_delays_its_results(
     send(node.port, study_of(6, seed="full"))
     wait_for(lambda: node.said("6 images"), "the analysis begins")
     filler.fill()
-    wait_for(lambda: node.said("database or disk is full"), "it is noticed")
-    filler.remove()
+    with full_log(node.process.pid, where / "node.sqlite"):
+        wait_for(lambda: node.said("database or disk is full"), "it is noticed")
+        filler.remove()
     wait_for(lambda: len(pacs.stored) == 3, "three results")
     assert set(pacs.stored.values()) == {1}
+
+
+@contextlib.contextmanager
+def full_log(pid: int, database: Path):
+    """Fill the log of a database on a full disk, and keep it from being used again."""
+    within = ["nsenter", "--user", "--mount", "--target", str(pid), sys.executable, "-c", FILL_LOG]
+    with subprocess.Popen(
+        [*within, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "database or disk is full\n"
+        yield
+        other.stdin.close()
+
+
+FILL_LOG = """
+import itertools, sqlite3, sys
+reader, writer = (sqlite3.connect(sys.argv[1], isolation_level=None) for _ in range(2))
+try:
+    for number in itertools.count(1):
+        writer.execute(f"PRAGMA user_version={number}")
+        if number == 1:  # the log holds something, and must hold it from now on
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM study").fetchall()
+except sqlite3.OperationalError as error:
+    print(error, flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """The index of what has arrived, on a real SQLite file."""
 
+import contextlib
 import functools
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -21,7 +23,7 @@ from node.index.holdings import (
     study_arrivals,
 )
 from node.index.recorder import Recorder
-from node.index.tables import CONFLICT, INSTANCE, STUDY, open_index, reading
+from node.index.tables import CONFLICT, INSTANCE, STUDY, checkpoint, open_index, reading
 
 
 @pytest.fixture
@@ -211,3 +213,18 @@ def test_processes_that_start_together_make_the_tables_once(tmp_path):
     ]
     errors = [process.communicate(b"x")[1].decode() for process in running]
     assert errors == [""] * 4
+
+
+def test_a_checkpoint_brings_what_came_into_the_file_while_others_write_and_read(index, tmp_path):
+    record(index, [arrival(1)])
+    with reading(index) as reader, index.begin() as writer:
+        find_all = sa.select(INSTANCE.c.sop_instance_uid)
+        before = reader.execute(find_all).all()
+        writer.execute(sa.update(STUDY).values(first_s=0.0))
+        checkpoint(index)
+        assert reader.execute(find_all).all() == before
+    alone = shutil.copy(tmp_path / "index.sqlite", tmp_path / "alone.sqlite")  # without the log
+    with contextlib.closing(sqlite3.connect(alone)) as connection:
+        assert connection.execute("SELECT sop_instance_uid FROM instance").fetchall() == [
+            (arrival(1).sop_instance_uid,)
+        ]

@@ -1,15 +1,20 @@
 """The receiver as a process of its own, as `serve` starts it."""
 
+import contextlib
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 from pynetdicom import AE
 from pynetdicom.sop_class import Verification
+
+from tests.raw_sender import SUCCESS, RawSender, mr_data_set
 
 
 @pytest.fixture
@@ -53,3 +58,25 @@ def test_no_array_library_is_loaded_in_the_receiver(process):
     loaded = Path(f"/proc/{running.pid}/maps").read_text()
     assert "pydantic_core" in loaded  # so this way of looking does see extension modules
     assert not re.search(r"numpy|torch|scipy|highdicom", loaded)
+
+
+def test_what_was_committed_reaches_the_file_of_the_index_while_nothing_more_comes(
+    process, tmp_path
+):
+    _, port = process
+    uid, data = mr_data_set("1.2", "1.2.3", 1)
+    with RawSender(port) as sender:
+        assert sender.store(uid, data) == SUCCESS
+        sender.release()
+    # Immutable: SQLite looks at the file alone, not at the log beside it.
+    alone = f"file:{tmp_path}/node/index.sqlite?immutable=1"
+    deadline_s = time.monotonic() + 20.0
+    found = []
+    while not found and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+        with (
+            contextlib.closing(sqlite3.connect(alone, uri=True)) as index,
+            contextlib.suppress(sqlite3.DatabaseError),  # before, and while it is written
+        ):
+            found = index.execute("SELECT sop_instance_uid FROM instance").fetchall()
+    assert found == [(uid,)]
