@@ -18,6 +18,7 @@ from node.errors import SpoolError
 from node.spool.file import Folder, SpoolFile
 
 _PREPARED = 64
+_APART = 16  # inodes of 256 bytes in a block of 4 kB
 _NAMED = "instances/*/*.dcm"
 
 
@@ -105,7 +106,7 @@ class Spool:
             if len(self._prepared) >= _PREPARED:
                 return
             folder = self._today()
-            # In the order of time, so that a row's place in the index is beside the one before.
+            # In the order of time, so that a row's place in the index is near the one before.
             chance = os.urandom(8 * _PREPARED).hex()
             names = [
                 f"{time.time_ns():016x}{chance[16 * number : 16 * number + 16]}"
@@ -120,7 +121,8 @@ class Spool:
                 for file in files:
                     file.discard()
                 raise
-            self._prepared += files
+            # Neighbours share a block of inodes, for which flushes at the same time would wait.
+            self._prepared += [file for first in range(_APART) for file in files[first::_APART]]
 
     def place_part(self, part: Path) -> str:
         """Give a whole file that the last end left its place."""
