@@ -42,6 +42,23 @@ def harmonics(rng: Generator, amplitudes: tuple[float, ...]) -> FloatArray:
     return np.clip(total, 0.4, 1.8)
 
 
+def rounder(radius: FloatArray, most: float) -> FloatArray:
+    """Let a closed curve vary about a circle by at most `most` of its mean radius (SD).
+
+    Parameters
+    ----------
+    radius : [angle]
+        From a point inside; where in the curve it lies (the first harmonic) stays as it is.
+    most
+        Of the mean radius.
+    """
+    spectrum = np.fft.rfft(radius)
+    spectrum[:2] = 0.0
+    shape: FloatArray = np.fft.irfft(spectrum, len(radius))
+    variation = float(shape.std() / radius.mean())
+    return radius if variation <= most else radius - (1.0 - most / variation) * shape
+
+
 def lumps(rng: Generator, orders: tuple[int, int]) -> FloatArray:
     """Random pattern of unit SD with harmonics from the first to the second order."""
     theta = angles()
