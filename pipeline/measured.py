@@ -1,8 +1,11 @@
-"""Which part of the wall flow is measured in: not its edges, which hold blood, fat or lung as well.
+"""The wall as people outline it who quantify, and the part of it that flow is measured in.
 
-Outlines follow the wall to where it is half wall. People who outline for quantification stay
-further in, and so do we, by a rule instead of by eye.
+The network's outlines follow the wall to its visible edges, where a pixel is half wall. Blood, fat
+and lung shine in there. People who outline for quantification stay further in, and so do we, by
+rules instead of by eye.
 """
+
+from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
@@ -10,8 +13,51 @@ from scipy import ndimage
 from pipeline.result import Regions
 from pipeline.study import BoolArray, FloatArray
 
+DRAWN_SHARE = (0.10, 0.15)
+"""Of the wall's thickness that outlines leave out, at the endocardium and at the epicardium."""
 MARGIN_SHARE = 0.15
-"""Of the wall's thickness, at the endocardium and at the epicardium."""
+"""Of the wall's thickness that flow is not measured in, at either edge."""
+
+
+def as_drawn(regions: Regions, spacing_mm: tuple[float, float]) -> Regions:
+    """Outlines without the wall's edges; what they leave out inside belongs to the cavity.
+
+    Experts' outlines of two collections lie there (docs/models/segment.md).
+
+    Parameters
+    ----------
+    regions
+        Of one slice, with the wall to its visible edges.
+    spacing_mm
+        Between rows, between columns.
+    """
+    wall = regions.myocardium
+    inner_mm, outer_mm = _from_edges(regions, spacing_mm)
+    inside, outside = (share / (1 - share) for share in DRAWN_SHARE)
+    drawn = wall & (inner_mm >= inside * outer_mm) & (outer_mm >= outside * inner_mm)
+    cavity = regions.lv_pool | (wall & ~drawn & (inner_mm < outer_mm))
+    return replace(regions, myocardium=drawn, lv_pool=cavity)
+
+
+def to_the_edges(drawn: Regions, spacing_mm: tuple[float, float]) -> Regions:
+    """Give outlines the edges of the wall that people leave out: `as_drawn`, undone."""
+    wall = drawn.myocardium
+    if not wall.any():
+        return drawn
+    inner_mm, outer_mm = _from_edges(drawn, spacing_mm)
+    thickness_mm = (inner_mm + outer_mm) / (1 - sum(DRAWN_SHARE))
+    away_mm, nearest = ndimage.distance_transform_edt(
+        ~wall, sampling=spacing_mm, return_indices=True
+    )
+    away_mm = away_mm - min(spacing_mm) / 2
+    left_out_mm = thickness_mm[tuple(nearest)] * np.where(drawn.lv_pool, *DRAWN_SHARE)
+    whole = wall | (away_mm < left_out_mm)
+    return replace(
+        drawn,
+        myocardium=whole,
+        lv_pool=drawn.lv_pool & ~whole,
+        rv_pool=drawn.rv_pool & ~whole,
+    )
 
 
 def measured_wall(regions: Regions, spacing_mm: tuple[float, float]) -> BoolArray:
@@ -23,7 +69,8 @@ def measured_wall(regions: Regions, spacing_mm: tuple[float, float]) -> BoolArra
     Parameters
     ----------
     regions
-        Of one slice; a wall without a cavity has nothing to be measured in.
+        Of one slice, with the wall to its visible edges; a wall without a cavity has nothing to be
+        measured in.
     spacing_mm
         Between rows, between columns.
     """
@@ -33,18 +80,6 @@ def measured_wall(regions: Regions, spacing_mm: tuple[float, float]) -> BoolArra
     away = (inner_mm > least * outer_mm) & (outer_mm > least * inner_mm)
     measured: BoolArray = ndimage.binary_erosion(wall) & away
     return measured
-
-
-def measured_cavity(regions: Regions, spacing_mm: tuple[float, float]) -> BoolArray:
-    """All on the cavity's side of the measured wall [row, column].
-
-    People who outline for quantification draw it as the cavity. The parameters are those of
-    `measured_wall`.
-    """
-    inner_mm, outer_mm = _from_edges(regions, spacing_mm)
-    edge = regions.myocardium & ~measured_wall(regions, spacing_mm)
-    cavity: BoolArray = regions.lv_pool | (edge & (inner_mm < outer_mm))
-    return cavity
 
 
 def _from_edges(regions: Regions, spacing_mm: tuple[float, float]) -> tuple[FloatArray, FloatArray]:

@@ -26,6 +26,7 @@ from node.config import Analysis
 from node.dicom_read import NoPerfusionError, ReadStudy, read_study
 from node.dicom_read.header import Header, tolerant_reading
 from node.dicom_read.parsing import parse
+from pipeline.measured import to_the_edges
 from pipeline.motion import align
 from pipeline.result import Box, InsertionPoints, Regions
 from pipeline.study import BoolArray, PerfusionSlice
@@ -202,6 +203,7 @@ def _example(read: ReadStudy, drawing: Drawing, place: _Place) -> Example:
     if not regions.myocardium.any() or not regions.lv_pool.any():
         raise AnnotationError(f"{drawing.file}: what is drawn lies beside the images")
     spacing_mm = source.geometry.spacing_mm
+    regions = to_the_edges(regions, spacing_mm)
     box = _box(wall | lv_pool | rv_pool, spacing_mm)
     peak = _peak(source, lv_pool)
     drawn_on = peak if place.frame is None else place.frame

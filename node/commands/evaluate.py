@@ -19,9 +19,9 @@ _ROWS = {
     "peak_frames": "peak LV frame error, frames",
     "box_dice": "heart box Dice",
     "myocardium_dice": "myocardium Dice",
-    "measured_dice": "measured wall Dice",
     "lv_pool_dice": "LV pool Dice",
-    "measured_cavity_dice": "inside the measured wall, Dice",
+    "wall_to_edges_dice": "myocardium to its edges, Dice",
+    "pool_to_edges_dice": "LV pool to the edge, Dice",
     "rv_pool_dice": "RV pool Dice",
     "anterior_mm": "anterior insertion point, mm",
     "inferior_mm": "inferior insertion point, mm",
@@ -32,7 +32,6 @@ _ROWS = {
 }
 _FORETOLD = {
     "myocardium_dice": "predicted_dice",
-    "measured_dice": "predicted_dice",
     "lv_pool_dice": "predicted_pool_dice",
 }
 _DEVELOPMENT_SPACING_MM = 1.15

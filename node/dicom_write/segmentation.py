@@ -9,7 +9,8 @@ from node.dicom_write import codes
 from node.dicom_write.overlay import finish_overlay, frame_content, without_patient
 from node.dicom_write.provenance import PRODUCT, Provenance
 from node.dicom_write.stacks import AnalysedPass
-from pipeline.result import Regions
+from pipeline.measured import as_drawn
+from pipeline.result import Regions, SliceResult
 from pipeline.study import IntArray
 
 TISSUE_KIND, AHA_KIND = 1, 2
@@ -30,7 +31,7 @@ def encode_tissues(
 ) -> Dataset:
     """Segment LV myocardium (1), LV blood pool (2) and RV blood pool (3)."""
     stack = analysed.stacks[stack_number]
-    labels = np.stack([_tissue_labels(one.regions) for one in stack.slices])
+    labels = np.stack([_tissue_labels(_drawn(one)) for one in stack.slices])
     descriptions = [
         _describe(1, "LV myocardium", codes.ANATOMICAL_STRUCTURE, codes.LV_MYOCARDIUM, provenance),
         _describe(2, "LV blood pool", codes.TISSUE, codes.BLOOD, provenance),
@@ -55,7 +56,9 @@ def encode_aha(
 ) -> Dataset:
     """Segment the AHA segments 1 to 16: the segment number is the AHA number."""
     stack = analysed.stacks[stack_number]
-    labels = np.stack([one.sectors for one in stack.slices]).astype(np.uint8)
+    labels = np.stack(
+        [np.where(_drawn(one).myocardium, one.sectors, 0) for one in stack.slices]
+    ).astype(np.uint8)
     descriptions = []
     for number, code in codes.AHA.items():
         description = _describe(
@@ -73,6 +76,10 @@ def encode_aha(
         labels=labels, descriptions=descriptions, what="aha", kind=AHA_KIND,
         title=f"AHA segments {analysed.label}",
     )  # fmt: skip
+
+
+def _drawn(one: SliceResult) -> Regions:
+    return as_drawn(one.regions, one.geometry.spacing_mm)
 
 
 def _tissue_labels(regions: Regions) -> IntArray:

@@ -9,6 +9,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 from node.pictures.page import INK, QUIET, page, pixels
+from pipeline.measured import as_drawn
 from pipeline.result import FirstPassResult, SliceResult
 from pipeline.study import FloatArray, IntArray
 
@@ -71,8 +72,9 @@ def _draw_outlines(axes: Axes, one: SliceResult) -> None:
     rows, columns = _window(one)
     _draw_anatomy(axes, one)
     _tint_doubt(axes, one.regions.wall_probability, (rows, columns))
+    drawn = as_drawn(one.regions, one.geometry.spacing_mm)
     for name, colour in _OUTLINES:
-        mask = getattr(one.regions, name)[rows, columns]
+        mask = getattr(drawn, name)[rows, columns]
         if mask.any() and not mask.all():
             axes.contour(mask, levels=[0.5], colors=[colour], linewidths=1.2)
     points = one.insertion_points

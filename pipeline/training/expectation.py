@@ -2,12 +2,17 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from pipeline.networks import CLASSES, SpaceTimeUNet, turned_copies
+from pipeline.measured import as_drawn
+from pipeline.networks import CLASSES, GRID_MM, SpaceTimeUNet, turned_copies
 from pipeline.networks.certainty import POOL, SIGNS, WALL, lack, signs
+from pipeline.result import Regions
+from pipeline.study import IntArray
 from pipeline.training.appearance import Randomiser
+from pipeline.training.score import dice
 
 _ROUNDS = 3
 """Appearances drawn for each example."""
@@ -51,11 +56,20 @@ def fit_expectation(
 
 
 def _overlaps(found: Tensor, truth: Tensor) -> Tensor:
-    """Dice of wall and cavity [region]."""
-    pairs = [(found == one, truth == one) for one in (WALL, POOL)]
-    return torch.stack(
-        [2 * (one & other).sum() / (one.sum() + other.sum()).clamp_min(1) for one, other in pairs]
+    """Dice of wall and cavity as they are outlined [region]."""
+    mine, known = (_drawn(labels.cpu().numpy()) for labels in (found, truth))
+    overlaps = [
+        dice(mine.myocardium, known.myocardium),
+        dice(mine.lv_pool, known.lv_pool),
+    ]
+    return torch.tensor(overlaps, device=found.device)
+
+
+def _drawn(labels: IntArray) -> Regions:
+    regions = Regions(
+        myocardium=labels == WALL, lv_pool=labels == POOL, rv_pool=np.zeros(labels.shape, bool)
     )
+    return as_drawn(regions, (GRID_MM, GRID_MM))
 
 
 def _lines(signs_of: Tensor, lacks: Tensor) -> Tensor:

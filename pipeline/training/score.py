@@ -9,7 +9,7 @@ from pipeline.errors import PipelineError
 from pipeline.heart import Heart, find_heart, find_hearts
 from pipeline.landmarks import insertion_points
 from pipeline.locate import heart_box
-from pipeline.measured import measured_cavity, measured_wall
+from pipeline.measured import as_drawn
 from pipeline.motion import align
 from pipeline.networks import AnatomyNetwork
 from pipeline.phantom import PhantomSettings, SliceTruth, simulate
@@ -31,12 +31,14 @@ class Score:
     """Absolute error of the peak frame."""
     box_dice: float = np.nan
     myocardium_dice: float = np.nan
-    measured_dice: float = np.nan
-    """Of the part of the wall that flow is measured in: against that part of the true wall, or
-    against an expert's outline for quantification, which leaves out the wall's edges likewise."""
+    """Of the outlines that are sent, without the wall's edges: against the true wall without
+    its edges, by the same rule, or against an expert's outlines as they are."""
     lv_pool_dice: float = np.nan
-    measured_cavity_dice: float = np.nan
-    """Of all on the cavity's side of that part, which is what those experts call the cavity."""
+    """Likewise of the cavity, to which what is left out inside belongs."""
+    wall_to_edges_dice: float = np.nan
+    """Of the wall to its visible edges."""
+    pool_to_edges_dice: float = np.nan
+    """Of the cavity to the wall's visible edge."""
     rv_pool_dice: float = np.nan
     anterior_mm: float = np.nan
     """Distance of the anterior insertion point from the true one."""
@@ -54,9 +56,9 @@ class Score:
 HIGHER_IS_BETTER = {
     "box_dice",
     "myocardium_dice",
-    "measured_dice",
     "lv_pool_dice",
-    "measured_cavity_dice",
+    "wall_to_edges_dice",
+    "pool_to_edges_dice",
     "rv_pool_dice",
     "sector_share",
     "predicted_dice",
@@ -144,11 +146,11 @@ def score_outlines(
             frames = align(frames, time_s, box, heart.peak_frame, spacing_mm).frames
         regions = segment(frames, time_s, heart, spacing_mm, network)
         _expect(regions, found)
+        drawn = as_drawn(regions, spacing_mm)
         for name, mask in expert.items():
-            found[f"{name}_dice"] = dice(getattr(regions, name), mask)
-        wall, cavity = measured_wall(regions, spacing_mm), measured_cavity(regions, spacing_mm)
-        found["measured_dice"] = dice(wall, expert["myocardium"])
-        found["measured_cavity_dice"] = dice(cavity, expert["lv_pool"])
+            found[f"{name}_dice"] = dice(getattr(drawn, name), mask)
+        found["wall_to_edges_dice"] = dice(regions.myocardium, expert["myocardium"])
+        found["pool_to_edges_dice"] = dice(regions.lv_pool, expert["lv_pool"])
     except PipelineError:
         found["failed"] = 1.0
     return Score(**found)
@@ -207,11 +209,11 @@ def _run(
     box = heart_box(regions.myocardium | regions.lv_pool, regions.rv_pool, spacing)
     found["box_dice"] = _box_dice(box, truth.box, source.frames.shape[1:])
     _expect(regions, found)
-    found["myocardium_dice"] = dice(regions.myocardium, truth.regions.myocardium)
-    for name, part in (("measured", measured_wall), ("measured_cavity", measured_cavity)):
-        found[f"{name}_dice"] = dice(part(regions, spacing), part(truth.regions, spacing))
-    found["lv_pool_dice"] = dice(regions.lv_pool, truth.regions.lv_pool)
-    found["rv_pool_dice"] = dice(regions.rv_pool, truth.regions.rv_pool)
+    drawn, known = as_drawn(regions, spacing), as_drawn(truth.regions, spacing)
+    for name in ("myocardium", "lv_pool", "rv_pool"):
+        found[f"{name}_dice"] = dice(getattr(drawn, name), getattr(known, name))
+    found["wall_to_edges_dice"] = dice(regions.myocardium, truth.regions.myocardium)
+    found["pool_to_edges_dice"] = dice(regions.lv_pool, truth.regions.lv_pool)
     _score_points(regions, source, truth, found)
 
 

@@ -17,6 +17,7 @@ from node.dicom_read.sources import (
     SliceSource,
 )
 from node.dicom_write import encode_results
+from pipeline.measured import as_drawn
 from pipeline.result import (
     AlignedSeries,
     Box,
@@ -187,6 +188,16 @@ def a_slice(level: int, flow: float) -> tuple[PerfusionSlice, SliceResult]:
         ),
     )
     return perfusion_slice, result
+
+
+def drawn(one: SliceResult) -> Regions:
+    """Outlines as they are sent."""
+    return as_drawn(one.regions, one.geometry.spacing_mm)
+
+
+def drawn_sectors(one: SliceResult):
+    """AHA segments as they are sent."""
+    return np.where(drawn(one).myocardium, one.sectors, 0)
 
 
 def a_segment(number: int, flow: float) -> SegmentFlow:

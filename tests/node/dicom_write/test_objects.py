@@ -17,6 +17,7 @@ from pydicom.uid import (
 
 from node.config import Results
 from node.dicom_write import encode_not_analysed, write_results
+from tests.node.dicom_write.cases import drawn, drawn_sectors
 
 
 def break_values(header, **values):
@@ -214,9 +215,9 @@ def test_segmentation_gives_back_the_masks(case, objects):
     uids = [one.SOPInstanceUID for one in reference]
     slices = case.result.first_passes[0].slices
     for dataset, truth in (
-        (aha, [one.sectors for one in slices]),
-        (tissue, [one.regions.myocardium + 2 * one.regions.lv_pool + 3 * one.regions.rv_pool
-                  for one in slices]),
+        (aha, [drawn_sectors(one) for one in slices]),
+        (tissue, [one.myocardium + 2 * one.lv_pool + 3 * one.rv_pool
+                  for one in map(drawn, slices)]),
     ):  # fmt: skip
         segmentation = hd.seg.Segmentation.from_dataset(dataset)
         read_back = segmentation.get_pixels_by_source_instance(uids, combine_segments=True)
