@@ -13,10 +13,10 @@ from scipy import ndimage
 from pipeline.result import Regions
 from pipeline.study import BoolArray, FloatArray
 
-DRAWN_SHARE = (0.10, 0.15)
-"""Of the wall's thickness that outlines leave out, at the endocardium and at the epicardium."""
-MARGIN_SHARE = 0.15
-"""Of the wall's thickness that flow is not measured in, at either edge."""
+OUTLINE_MARGIN = 0.10
+"""Of the wall's thickness, left out by outlines at either edge."""
+FLOW_MARGIN = 0.15
+"""Of the wall's thickness, not measured in at either edge."""
 
 
 def as_drawn(regions: Regions, spacing_mm: tuple[float, float]) -> Regions:
@@ -27,14 +27,16 @@ def as_drawn(regions: Regions, spacing_mm: tuple[float, float]) -> Regions:
     Parameters
     ----------
     regions
-        Of one slice, with the wall to its visible edges.
+        Of one slice, with the wall to its visible edges; without a cavity they stay as they are.
     spacing_mm
         Between rows, between columns.
     """
+    if not regions.lv_pool.any():
+        return regions
     wall = regions.myocardium
     inner_mm, outer_mm = _from_edges(regions, spacing_mm)
-    inside, outside = (share / (1 - share) for share in DRAWN_SHARE)
-    drawn = wall & (inner_mm >= inside * outer_mm) & (outer_mm >= outside * inner_mm)
+    margin_mm = OUTLINE_MARGIN * (inner_mm + outer_mm)
+    drawn = wall & (np.minimum(inner_mm, outer_mm) >= margin_mm)
     cavity = regions.lv_pool | (wall & ~drawn & (inner_mm < outer_mm))
     return replace(regions, myocardium=drawn, lv_pool=cavity)
 
@@ -42,16 +44,14 @@ def as_drawn(regions: Regions, spacing_mm: tuple[float, float]) -> Regions:
 def to_the_edges(drawn: Regions, spacing_mm: tuple[float, float]) -> Regions:
     """Give outlines the edges of the wall that people leave out: `as_drawn`, undone."""
     wall = drawn.myocardium
-    if not wall.any():
+    if not (wall.any() and drawn.lv_pool.any()):
         return drawn
     inner_mm, outer_mm = _from_edges(drawn, spacing_mm)
-    thickness_mm = (inner_mm + outer_mm) / (1 - sum(DRAWN_SHARE))
+    margin_mm = OUTLINE_MARGIN / (1 - 2 * OUTLINE_MARGIN) * (inner_mm + outer_mm)
     away_mm, nearest = ndimage.distance_transform_edt(
         ~wall, sampling=spacing_mm, return_indices=True
     )
-    away_mm = away_mm - min(spacing_mm) / 2
-    left_out_mm = thickness_mm[tuple(nearest)] * np.where(drawn.lv_pool, *DRAWN_SHARE)
-    whole = wall | (away_mm < left_out_mm)
+    whole = wall | (away_mm - min(spacing_mm) / 2 < margin_mm[tuple(nearest)])
     return replace(
         drawn,
         myocardium=whole,
@@ -76,8 +76,8 @@ def measured_wall(regions: Regions, spacing_mm: tuple[float, float]) -> BoolArra
     """
     wall = regions.myocardium
     inner_mm, outer_mm = _from_edges(regions, spacing_mm)
-    least = MARGIN_SHARE / (1 - MARGIN_SHARE)
-    away = (inner_mm > least * outer_mm) & (outer_mm > least * inner_mm)
+    margin_mm = FLOW_MARGIN * (inner_mm + outer_mm)
+    away = np.minimum(inner_mm, outer_mm) > margin_mm
     measured: BoolArray = ndimage.binary_erosion(wall) & away
     return measured
 

@@ -3,8 +3,8 @@ import pytest
 from scipy import ndimage
 
 from pipeline.measured import (
-    DRAWN_SHARE,
-    MARGIN_SHARE,
+    FLOW_MARGIN,
+    OUTLINE_MARGIN,
     as_drawn,
     measured_wall,
     to_the_edges,
@@ -33,7 +33,7 @@ def test_a_margin_of_the_walls_thickness_is_left_out_on_both_sides(spacing_mm):
     found = measured_wall(regions, spacing_mm)
     rows, columns = np.nonzero(found)
     radius = np.hypot((rows - 45) * spacing_mm[0], (columns - 45) * spacing_mm[1])
-    margin = 20 * MARGIN_SHARE
+    margin = 20 * FLOW_MARGIN
     assert radius.min() == pytest.approx(15 + margin, abs=1.3)
     assert radius.max() == pytest.approx(35 - margin, abs=1.3)
 
@@ -47,9 +47,9 @@ def test_every_measured_pixel_has_only_wall_around_it():
 
 def test_outlines_leave_out_a_share_of_the_wall_and_give_the_inner_one_to_the_cavity():
     drawn = as_drawn(_ring(15, 35, (1.0, 1.0)), (1.0, 1.0))
-    inside, outside = (20 * share for share in DRAWN_SHARE)
-    assert _radius_mm(drawn.lv_pool) == pytest.approx(15 + inside, abs=0.5)
-    assert _radius_mm(drawn.lv_pool | drawn.myocardium) == pytest.approx(35 - outside, abs=0.5)
+    margin = 20 * OUTLINE_MARGIN
+    assert _radius_mm(drawn.lv_pool) == pytest.approx(15 + margin, abs=0.5)
+    assert _radius_mm(drawn.lv_pool | drawn.myocardium) == pytest.approx(35 - margin, abs=0.5)
     holes = ndimage.binary_fill_holes(drawn.myocardium) & ~drawn.myocardium
     np.testing.assert_array_equal(drawn.lv_pool, holes)
 
@@ -78,8 +78,11 @@ def test_a_wall_of_one_pixel_has_nothing_without_edges():
     assert not measured_wall(_ring(15, 16.5, (1.5, 1.5)), (1.5, 1.5)).any()
 
 
-def test_a_wall_without_a_cavity_is_not_measured():
-    assert not measured_wall(_ring(0, 20, (1.0, 1.0)), (1.0, 1.0)).any()
+def test_a_wall_without_a_cavity_is_not_measured_and_keeps_its_edges():
+    disc = _ring(0, 20, (1.0, 1.0))
+    assert not measured_wall(disc, (1.0, 1.0)).any()
+    np.testing.assert_array_equal(as_drawn(disc, (1.0, 1.0)).myocardium, disc.myocardium)
+    np.testing.assert_array_equal(to_the_edges(disc, (1.0, 1.0)).myocardium, disc.myocardium)
 
 
 def test_no_wall_is_not_measured():
