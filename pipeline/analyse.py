@@ -16,7 +16,7 @@ from pipeline.input_function import input_function
 from pipeline.input_motion import held_still
 from pipeline.input_scale import SharedScale, scale_findings, shared_scales
 from pipeline.maps import low_flow_share
-from pipeline.measured import measured_wall
+from pipeline.margins import measured_wall
 from pipeline.native_t1 import (
     NativeT1,
     Outline,

@@ -18,7 +18,7 @@ from pipeline.maps import (
     segment_curves,
     slice_segments,
 )
-from pipeline.measured import measured_wall
+from pipeline.margins import measured_wall
 from pipeline.outline import Anatomy
 from pipeline.passage import right_arrival_s
 from pipeline.residual import Residual

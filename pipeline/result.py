@@ -104,7 +104,8 @@ class Regions:
     wall_probability: FloatArray | None = None
     """Of each pixel to be mostly left ventricular myocardium; None where the method gives none."""
     predicted_dice: float | None = None
-    """Overlap of the myocardium with the truth that is to be expected; None: not known."""
+    """Overlap to be expected of the myocardium with the true one, both outlined as by
+    `margins.as_drawn`; None: not known."""
     predicted_pool_dice: float | None = None
     """Likewise of the left ventricular pool."""
     insertion: FloatArray | None = None

@@ -26,7 +26,7 @@ from node.config import Analysis
 from node.dicom_read import NoPerfusionError, ReadStudy, read_study
 from node.dicom_read.header import Header, tolerant_reading
 from node.dicom_read.parsing import parse
-from pipeline.measured import to_the_edges
+from pipeline.margins import to_the_edges
 from pipeline.motion import align
 from pipeline.result import Box, InsertionPoints, Regions
 from pipeline.study import BoolArray, PerfusionSlice

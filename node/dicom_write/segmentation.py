@@ -9,7 +9,7 @@ from node.dicom_write import codes
 from node.dicom_write.overlay import finish_overlay, frame_content, without_patient
 from node.dicom_write.provenance import PRODUCT, Provenance
 from node.dicom_write.stacks import AnalysedPass
-from pipeline.measured import as_drawn
+from pipeline.margins import as_drawn
 from pipeline.result import Regions, SliceResult
 from pipeline.study import IntArray
 

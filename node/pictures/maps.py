@@ -9,7 +9,7 @@ from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 from node.pictures.page import INK, QUIET, page, pixels
-from pipeline.measured import as_drawn
+from pipeline.margins import as_drawn
 from pipeline.result import FirstPassResult, SliceResult
 from pipeline.study import FloatArray, IntArray
 

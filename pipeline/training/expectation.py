@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from pipeline.measured import as_drawn
+from pipeline.margins import as_drawn
 from pipeline.networks import CLASSES, GRID_MM, SpaceTimeUNet, turned_copies
 from pipeline.networks.certainty import POOL, SIGNS, WALL, lack, signs
 from pipeline.result import Regions

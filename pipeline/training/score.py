@@ -9,7 +9,7 @@ from pipeline.errors import PipelineError
 from pipeline.heart import Heart, find_heart, find_hearts
 from pipeline.landmarks import insertion_points
 from pipeline.locate import heart_box
-from pipeline.measured import as_drawn
+from pipeline.margins import as_drawn
 from pipeline.motion import align
 from pipeline.networks import AnatomyNetwork
 from pipeline.phantom import PhantomSettings, SliceTruth, simulate

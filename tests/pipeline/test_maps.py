@@ -3,7 +3,7 @@ import pytest
 
 from pipeline import maps
 from pipeline.fit import FlowFit
-from pipeline.measured import measured_wall
+from pipeline.margins import measured_wall
 from pipeline.result import FitStatus, Regions
 
 

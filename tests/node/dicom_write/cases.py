@@ -17,7 +17,7 @@ from node.dicom_read.sources import (
     SliceSource,
 )
 from node.dicom_write import encode_results
-from pipeline.measured import as_drawn
+from pipeline.margins import as_drawn
 from pipeline.result import (
     AlignedSeries,
     Box,

@@ -22,7 +22,7 @@ FLOW_MARGIN = 0.15
 def as_drawn(regions: Regions, spacing_mm: tuple[float, float]) -> Regions:
     """Outlines without the wall's edges; what they leave out inside belongs to the cavity.
 
-    Experts' outlines of two collections lie there (docs/models/segment.md).
+    So experts outline, more or less (docs/models/segment.md).
 
     Parameters
     ----------

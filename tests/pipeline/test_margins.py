@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from pipeline.measured import (
+from pipeline.margins import (
     FLOW_MARGIN,
     OUTLINE_MARGIN,
     as_drawn,
