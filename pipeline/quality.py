@@ -43,9 +43,9 @@ WEAKLY_DETERMINED: Final = 0.2
 simulated hearts under stress 6 had more, and none of 36 at rest; their mean flow was off by 17 % on
 average, that of the others under stress by 12 %."""
 
-POOR_OVERLAP: Final = 0.85
-"""Expected Dice of an outline, below which it is doubtful. Of 84 slices of simulated studies, 6 had
-such a cavity, five of which were below 0.85 in truth; two others were, too."""
+POOR_OVERLAP: Final = 0.88
+"""Expected Dice of an outline, below which it is doubtful. Of 120 slices of simulated studies that
+were 1 wall and 3 cavities: 0.89, and 0.86 to 0.92 in truth, where most have 0.94 and 0.96."""
 
 
 def first_pass_findings(
