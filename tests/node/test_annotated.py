@@ -31,10 +31,11 @@ from node.weights import (
     read_weights,
     write_weights,
 )
+from pipeline.margins import as_drawn
 from pipeline.phantom import simulate
 from pipeline.study import State
 from pipeline.training.appearance import Randomiser
-from pipeline.training.examples import on_grid
+from pipeline.training.examples import SPACING_MM, on_grid
 from pipeline.training.learn import Learner, LearningSettings, loss
 from tests.node.dicom_write.truth import true_result
 from tests.small_phantom import FAST
@@ -50,8 +51,12 @@ def phantom():
 
 @pytest.fixture(scope="module")
 def made(phantom, tmp_path_factory):
-    """Images of a phantom, and what the node would send if it outlined like the truth."""
-    folder = tmp_path_factory.mktemp("annotated")
+    """What `annotate` writes, once."""
+    return annotate(phantom, tmp_path_factory.mktemp("annotated"))
+
+
+def annotate(phantom, folder):
+    """Write images of a phantom, and what the node would send if it outlined like the truth."""
     for number, dataset in enumerate(study_datasets(phantom, "siemens")):
         dataset.save_as(folder / f"image{number:03d}.dcm", enforce_file_format=True)
     read = read_study(sorted(folder.iterdir()), Analysis())
@@ -106,6 +111,20 @@ def test_our_own_segmentations_give_the_examples_that_the_truth_gives(study, pha
         assert min(signal) < 0.05
         assert (example.heat == -1).all()
     assert sorted(matched) == [0, 1]  # one slice, rest and stress
+
+
+def test_the_edges_that_outlines_leave_out_are_learned_as_wall(tmp_path):
+    states = (State.REST, State.STRESS)
+    fine = replace(FAST, states=states, matrix=176, spacing_mm=1.4, motion_mm=0.0, n_frames=24)
+    phantom = simulate(4, fine)
+    truth = phantom.truth.first_passes[0].slices[0].regions
+    wall_mm2 = 1.4**2 * truth.myocardium.sum()
+    assert 1.4**2 * as_drawn(truth, (1.4, 1.4)).myocardium.sum() < 0.85 * wall_mm2
+    learned = examples(annotate(phantom, tmp_path))
+    assert len(learned) == 2
+    for _, example in learned:
+        learned_mm2 = SPACING_MM**2 * example.shares[0].sum() / 255
+        assert learned_mm2 == pytest.approx(wall_mm2, rel=0.05)
 
 
 def difference(one, other):
