@@ -4,10 +4,8 @@ SQLite runs in WAL mode with synchronous=FULL: one flush a commit, and no direct
 would need one (the default DELETE journal unlinks a file without flushing its directory).
 """
 
-import sqlite3
-import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -27,7 +25,6 @@ RESTORE = (
     "-shm files; the spool still has every image"
 )
 _PATIENCE_MS = 10_000  # for a lock that another process holds
-_CHECKPOINT_EVERY_S = 1.0
 _TABLES_LOCK = 0x5045_5246_5553_494F  # any number of ours
 
 STUDY = sa.Table(
@@ -141,24 +138,6 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
         yield connection
 
 
-def checkpoint_until(stop: threading.Event, index: sa.Engine) -> None:
-    """Move into the file of SQLite, once a second, what was committed to its log; both are flushed.
-
-    Nobody waits for this, as a commit would that finds the log long: 16 ms for a thousand images.
-    """
-    if index.dialect.name == "sqlite":
-        while not stop.wait(_CHECKPOINT_EVERY_S):
-            # Whoever commits meets the same error, and says it.
-            with suppress(sqlite3.Error, sa.exc.SQLAlchemyError):
-                checkpoint(index)
-
-
-def checkpoint(index: sa.Engine) -> None:
-    """Do it now, as far as no reader of an earlier state and no other checkpoint is in the way."""
-    with closing(index.raw_connection()) as connection:
-        connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
-
-
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # the driver shall not begin transactions by itself
     cursor = connection.cursor()
@@ -175,7 +154,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
 def _without_flushes_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous=NORMAL")  # in WAL mode: consistent, flushed at checkpoints
-    # 64 MB, which `checkpoint_until` hardly lets come; an answer would wait for it.
+    # 64 MB, which `checkpoint` hardly lets come; an answer would wait for it.
     cursor.execute("PRAGMA wal_autocheckpoint=16000")
     cursor.close()
 

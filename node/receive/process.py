@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from node.audit import AuditTrail
 from node.config import Config
+from node.index.checkpoint import checkpoint_until
 from node.index.health import refuse_damage
-from node.index.tables import checkpoint_until, open_index
+from node.index.tables import open_index
 from node.receive.call_back import call_back_until
 from node.receive.commitment import CommitmentDesk
 from node.receive.intake import Intake

@@ -58,10 +58,7 @@ def fit_expectation(
 def _overlaps(found: Tensor, truth: Tensor) -> Tensor:
     """Dice of wall and cavity as they are outlined [region]."""
     mine, known = (_drawn(labels.cpu().numpy()) for labels in (found, truth))
-    overlaps = [
-        dice(mine.myocardium, known.myocardium),
-        dice(mine.lv_pool, known.lv_pool),
-    ]
+    overlaps = [dice(mine.myocardium, known.myocardium), dice(mine.lv_pool, known.lv_pool)]
     return torch.tensor(overlaps, device=found.device)
 
 

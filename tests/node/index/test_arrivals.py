@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from node.config import Storage
 from node.index import arrivals
 from node.index.arrivals import Arrival, Outcome, record
+from node.index.checkpoint import checkpoint
 from node.index.holdings import (
     find_instances,
     frozen_studies,
@@ -23,7 +24,7 @@ from node.index.holdings import (
     study_arrivals,
 )
 from node.index.recorder import Recorder
-from node.index.tables import CONFLICT, INSTANCE, STUDY, checkpoint, open_index, reading
+from node.index.tables import CONFLICT, INSTANCE, STUDY, open_index, reading
 
 
 @pytest.fixture
